@@ -1,0 +1,1 @@
+"""Thin assets, one module a stage: read, call evergreen, write, with metadata."""

@@ -1,0 +1,167 @@
+"""Evaluation: the set of rows that judge, in a ledger of versions, and what they say of each model."""
+
+import time
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from assets.stage import Stage, table
+from evergreen import evaluation
+from evergreen.as_of import AsOf
+from evergreen.config import Product
+from evergreen.drift import profile
+from evergreen.errors import ModelError
+from evergreen.prequential import compare_recipes
+from evergreen.tasks import Floats, task_of
+from evergreen.training import first_needed_day, manifest, possible_training_ids, read_manifest_rows, split_days
+from pipelines.registry import Registry
+from pipelines.resources import Home
+
+LATENCY_ROWS = 50
+
+
+def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
+    stage = Stage(product)
+    config = ["features", "label", "training", "evaluation"]
+
+    @dg.asset(
+        **stage.options(
+            "evaluation_set",
+            "The whole mature days after training's end, as a manifest in a ledger of versions.",
+            deps=["batch", "labels", "training_set"],
+            kinds={"json"},
+            depends_on=config,
+        ),
+    )
+    def evaluation_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
+        view = stage.view(home, context)
+        rows = view.mature(first_needed_day(product, view.day))
+        made = manifest(view, rows, split_days(rows.whole_days(), product).judging)
+        recorded = home.evaluation_sets(product).append(stage.decision(view.day), made)
+        view.store.write_document("evaluation_set", view.day, {**made, "version": recorded["number"]})
+        shown = {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "coverage", "base_rate", "digest")}
+        return stage.result("evaluation_set", {"version": recorded["number"], **shown})
+
+    @dg.asset(
+        **stage.options(
+            "evaluation_report",
+            "Baseline, candidate and champion on the same rows: metrics by day and slice, calibration, cost, latency.",
+            deps=["evaluation_set", "baseline_model", "candidate_model"],
+            kinds={"json", "mlflow"},
+            depends_on=[*config, "decision"],
+        ),
+    )
+    def evaluation_report(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
+        from evergreen import plots
+
+        view = stage.view(home, context)
+        recorded = home.promotions(product).find(stage.decision(view.day))
+        if recorded:
+            report = view.store.read_document("evaluation_report", view.day)
+            return stage.result("evaluation_report", {**_shown(report), "note": "decided already: the recorded report stands"})
+        before = [entry for entry in home.promotions(product).entries() if entry["as_of"] < str(view.day)]
+        champion = before[-1]["serving"]["champion"] if before else None
+        report, rows, scores = _measure(view, registry, champion)
+        view.store.write_document("evaluation_report", view.day, report)
+        candidate = view.store.read_document("candidate_model", view.day)
+        known = profile(rows, product.features, candidate["importances"], scores["candidate"])
+        view.store.write_document("profile", view.day, known)
+        curves = {name: evaluation.calibration_curve(rows.label.to_numpy(), values) for name, values in scores.items() if name != "prior"}
+        figure = plots.calibration(curves)
+        _log(registry, view, report, candidate, {"calibration": figure})
+        return stage.result("evaluation_report", {**_shown(report), "calibration": dg.MetadataValue.md(plots.as_markdown(figure))})
+
+    return [evaluation_set, evaluation_report]
+
+
+def _measure(view: AsOf, registry: Registry, champion: dict[str, Any] | None) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Floats]]:
+    """The report, the judging rows and every scorer's scores on them."""
+    from evergreen import models
+
+    product, store = view.product, view.store
+    judging = store.read_document("evaluation_set", view.day)
+    rows = read_manifest_rows(view, judging)
+    records = {name: store.read_document(f"{name}_model", view.day) for name in ("candidate", "baseline")}
+    records |= {"champion": champion} if champion else {}
+    compared = evaluation.refuse_overlap(rows[product.id], {name: _trained_on(view, record) for name, record in records.items()})
+    pipelines = {name: registry.load(product.name, record) for name, record in records.items()}
+    scores = {name: models.predict(pipeline, rows) for name, pipeline in pipelines.items()}
+    scores["prior"] = np.full(len(rows), records["candidate"]["base_rate"])
+    report = {
+        "evaluation_version": judging["version"],
+        "evaluation_digest": judging["digest"],
+        "coverage": judging["coverage"],
+        "days": judging["days"],
+        "trained_ids_compared": compared,
+        "reload_error": _reload_error(view, registry, records["candidate"], rows, scores["candidate"]),
+        "latency_p99": _latency(pipelines["candidate"], rows),
+        "champion": champion["version"] if champion else None,
+        "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},
+        "card": evaluation.score_card(rows, scores, product).assign(day=lambda card: card.day.astype("str")).to_dict("records"),
+        "change": _change(view, champion),
+    }
+    return report, rows, scores
+
+
+def _trained_on(view: AsOf, record: dict[str, Any]) -> pd.Series:
+    return possible_training_ids(view, view.store.read_document("training_set", date.fromisoformat(record["as_of"])))
+
+
+def _reload_error(view: AsOf, registry: Registry, record: dict[str, Any], rows: pd.DataFrame, expected: Floats) -> str | None:
+    """What differs when the candidate is fetched back from the registry; None where nothing does."""
+    from evergreen import models
+
+    try:
+        scores = models.predict(registry.reload(view.product.name, record), rows)
+        task_of(view.product).check(scores, len(rows))
+    except ModelError as problem:
+        return str(problem)
+    return None if np.array_equal(scores, expected) else "its scores differ"
+
+
+def _latency(pipeline: Any, rows: pd.DataFrame) -> float:
+    """Seconds for one row, 99th percentile of LATENCY_ROWS single predictions."""
+    from evergreen import models
+
+    seconds = []
+    for position in range(min(LATENCY_ROWS, len(rows))):
+        began = time.perf_counter()
+        models.predict(pipeline, rows.iloc[[position]])
+        seconds.append(time.perf_counter() - began)
+    return float(np.quantile(seconds, 0.99)) if seconds else 0.0
+
+
+def _change(view: AsOf, champion: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+    """Daily log-loss of the candidate's recipe and of the champion's on prequential days; None where the recipes are the same."""
+    if champion is None or champion["recipe"] == view.product.recipe:
+        return None
+    before = view.store.read_document("training_set", date.fromisoformat(champion["as_of"]))["product"]
+    history = view.mature(view.product.time.start)
+    recipes = {"candidate": view.product, "champion": Product.model_validate(before)}
+    card = compare_recipes(history.rows, history.whole_days(), recipes, view.product.gates.change.days.days)
+    daily = evaluation.by_day(card, "log_loss").reset_index()
+    return daily.assign(day=daily.day.astype("str")).to_dict("records")
+
+
+def _shown(report: dict[str, Any]) -> dict[str, Any]:
+    lines = [{"scorer": name, **summary} for name, summary in report["summary"].items()]
+    candidate = report["summary"]["candidate"]
+    return {
+        "evaluation_version": report["evaluation_version"],
+        "rows": candidate["rows"],
+        "candidate_log_loss": candidate["log_loss"],
+        "candidate_roc_auc": candidate["roc_auc"],
+        "candidate_expected_cost": candidate["expected_cost"],
+        "scorers": table(lines),
+    }
+
+
+def _log(registry: Registry, view: AsOf, report: dict[str, Any], candidate: dict[str, Any], figures: dict[str, Any]) -> None:
+    tags = {"evergreen.evaluation_digest": report["evaluation_digest"], "evergreen.evaluation_version": str(report["evaluation_version"])}
+    baseline = view.store.read_document("baseline_model", view.day)
+    for name, record in (("candidate", candidate), ("baseline", baseline)):
+        metrics = {f"judged_{measure}": value for measure, value in report["summary"][name].items() if value is not None}
+        registry.log_evaluation(record["run_id"], metrics, tags, figures if name == "candidate" else {})

@@ -1,0 +1,43 @@
+"""Ingestion: the source's rows of one day, untouched, and how they were read."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from assets.stage import Stage
+from evergreen.config import Product
+from evergreen.digests import digest_frame
+from pipelines.resources import Home
+
+
+def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
+    stage = Stage(product)
+
+    @dg.asset(
+        **stage.options(
+                "raw_batch",
+                "The day's events and the outcomes that became known on it, as delivered.",
+                deps=[],
+                kinds={"parquet"},
+                depends_on=["source"],
+        ),
+    )
+    def raw_batch(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
+        day, store = stage.day(context), home.store(product)
+        delivery = home.source(product).read(day)
+        store.write("raw_events", day, delivery.events)
+        store.write("raw_outcomes", day, delivery.outcomes)
+        digests = {"events": digest_frame(delivery.events), "outcomes": digest_frame(delivery.outcomes)}
+        store.write_document("raw_batch", day, {"read_at": datetime.now(UTC), "digests": digests, **delivery.provenance})
+        return stage.result(
+            "raw_batch",
+            {
+                "events": len(delivery.events),
+                "outcomes": len(delivery.outcomes),
+                "events_digest": digests["events"],
+                "outcomes_digest": digests["outcomes"],
+                "delivery": dg.MetadataValue.json(delivery.provenance),
+            },
+        )
+
+    return [raw_batch]

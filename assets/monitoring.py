@@ -1,0 +1,121 @@
+"""Monitoring: what predictions were worth once labels were due, how far inputs moved, and whether to retrain."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.stage import Stage, table
+from evergreen import drift as drifting
+from evergreen import retraining
+from evergreen.as_of import AsOf
+from evergreen.config import Product
+from evergreen.evaluation import ALL_ROWS
+from evergreen.ledger import Entry
+from evergreen.monitoring import coverage_line, daily_excess, empty_performance, live_rows
+from evergreen.monitoring import performance as measure_performance
+from evergreen.promotion import in_effect, serving_as_of
+from pipelines.resources import Home
+
+
+def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
+    stage = Stage(product)
+
+    @dg.asset(
+        **stage.options(
+            "performance",
+            "Realised measures of what was served, of the baseline and of the first champion (never retraining), for the days "
+            "whose labels fell due; by slice.",
+            deps=["predictions", "labels"],
+            kinds={"parquet", "pandas"},
+            depends_on=["decision", "label", "evaluation"],
+        ),
+    )
+    def performance(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
+        view = stage.view(home, context)
+        days = view.newly_mature_days()
+        if not days:
+            view.store.write("performance", view.day, empty_performance())
+            return stage.result("performance", {"judged_days": 0})
+        live = live_rows(view, days)
+        card = measure_performance(live, _references(_known(home, view)), product)
+        view.store.write("performance", view.day, card)
+        return stage.result("performance", {"judged_days": len(days), **coverage_line(live.coverage), **_headline(card)})
+
+    @dg.asset(
+        **stage.options(
+            "drift",
+            "Distance of the newest days' inputs and predictions from what the serving champion was trained on.",
+            deps=["batch", "predictions"],
+            kinds={"parquet", "pandas"},
+            depends_on=["features", "evaluation"],
+        ),
+    )
+    def drift(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
+        view = stage.view(home, context)
+        distances = _drift(view, _known(home, view))
+        view.store.write("drift", view.day, distances)
+        lines = table(distances.sort_values("psi", ascending=False).to_dict("records"))
+        numbers = {"weighted_psi": drifting.weighted_psi(distances), "prediction_psi": drifting.prediction_psi(distances)}
+        return stage.result("drift", {**numbers, "features": lines})
+
+    @dg.asset(
+        **stage.options(
+            "retrain_decision",
+            "Each trigger's value, threshold and evidence, and whether to retrain; a line a day, also when nothing fired.",
+            deps=["performance", "drift"],
+            kinds={"json"},
+            depends_on=["retraining"],
+        ),
+    )
+    def retrain_decision(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
+        view = stage.view(home, context)
+        decision = retraining.decide(_history(view, _known(home, view)), product)
+        readings = [reading.as_dict() for reading in decision.readings]
+        content = {"retrain": decision.retrain, "fired": decision.fired, "held_back_by": decision.held_back_by, "readings": readings}
+        view.store.write_document("retrain_decision", view.day, {**content, "sentence": decision.sentence})
+        values = {f"{reading['trigger']}_value": reading["value"] for reading in readings if reading["value"] is not None}
+        shown = {"decision": decision.sentence, "retrain": int(decision.retrain), **values, "readings": table(readings)}
+        return stage.result("retrain_decision", shown)
+
+    return [performance, drift, retrain_decision]
+
+
+def _known(home: Home, view: AsOf) -> list[Entry]:
+    return in_effect(home.promotions(view.product).entries(), view.day)
+
+
+def _references(entries: list[Entry]) -> dict[int, float]:
+    """The log-loss of each champion when it was promoted, by version."""
+    champions = [entry["serving"]["champion"] for entry in entries if entry["serving"]["champion"]]
+    return {record["version"]: record["reference_log_loss"] for record in champions}
+
+
+def _headline(card: pd.DataFrame) -> dict[str, Any]:
+    """Mean of the judged days, for each scorer; absent scorers are left out, so that charts show no invented number."""
+    days = card[card.slice == ALL_ROWS].groupby("scorer")[["log_loss", "expected_cost", "calibration_gap"]].mean()
+    return {f"{scorer}_{name}": float(value) for scorer, line in days.iterrows() for name, value in line.items() if pd.notna(value)}
+
+
+def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
+    """Distances of the last evaluation window of days from the champion's profile; empty without a champion."""
+    entry = serving_as_of(entries, view.day)
+    champion = entry["serving"]["champion"] if entry else None
+    if champion is None:
+        return pd.DataFrame(columns=drifting.TABLE_COLUMNS)
+    reference = view.store.read_document("profile", pd.Timestamp(champion["as_of"]).date())
+    days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
+    scores = view.read("predictions", days, ["score", "served_by"])
+    return drifting.compare(reference, view.read("batch", days), scores.score[scores.served_by == "champion"].to_numpy())
+
+
+def _history(view: AsOf, entries: list[Entry]) -> retraining.History:
+    card = view.read("performance", view.days(retraining.first_day_of_history(view.day)))
+    distances = view.store.read("drift", view.day)
+    return retraining.History(
+        day=view.day,
+        excess=daily_excess(card),
+        drift=drifting.weighted_psi(distances),
+        decisions=[pd.Timestamp(entry["as_of"]).date() for entry in entries],
+    )

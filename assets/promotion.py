@@ -1,0 +1,116 @@
+"""Promotion: every gate's verdict, one decision in the ledger, and the registry's aliases as its projection."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.stage import Stage, table
+from evergreen import gates
+from evergreen.config import Product
+from evergreen.promotion import decide, effective_from, serving_after
+from pipelines.registry import Registry
+from pipelines.resources import Home
+
+REQUESTED_BY = "evergreen/requested_by"
+
+
+def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
+    stage = Stage(product)
+
+    @dg.asset(
+        **stage.options(
+            "promotion",
+            "The decision: promoted, kept or held, by which gate and why. A kept champion is a normal outcome.",
+            deps=["evaluation_report"],
+            kinds={"json", "mlflow"},
+            depends_on=["gates", "decision", "service_levels"],
+        ),
+        check_specs=[stage.check("promotion", name, (getattr(gates, name).__doc__ or "").strip()) for name in gates.names()],
+    )
+    def promotion(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        day, ledger = stage.day(context), home.promotions(product)
+        entry = ledger.find(stage.decision(day))
+        if entry is None:
+            requested_by = context.run.tags.get(REQUESTED_BY, "hand")
+            content = _decide(stage, home, day, {"requested_by": requested_by, "dagster_run": context.run_id})
+            entry = ledger.append(stage.decision(day), content)
+        registry.project(product.name, ledger.entries()[-1]["serving"])
+        yield stage.result("promotion", _shown(entry))
+        for gate in entry["gates"]:
+            yield _check(stage, gate)
+
+    return [promotion]
+
+
+def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """The content of the ledger's next entry."""
+    product, store, ledger = stage.product, home.store(stage.product), home.promotions(stage.product)
+    report = store.read_document("evaluation_report", day)
+    judged = gates.judge(_evidence(report), product)
+    decision = decide(judged)
+    training = store.read_document("training_set", day)
+    records = {name: _record(store.read_document(f"{name}_model", day), report["summary"][name]) for name in ("candidate", "baseline")}
+    entries = ledger.entries()
+    before = entries[-1]["serving"] if entries else {}
+    return {
+        "as_of": str(day),
+        "decision": decision.outcome,
+        "deciding_gate": decision.deciding_gate,
+        "effective_from": str(effective_from(day, store.days("predictions"))),
+        "gates": [gate.as_dict() for gate in judged],
+        "candidate": records["candidate"],
+        "training": {name: training[name] for name in ("digest", "first_day", "last_day", "rows")},
+        "evaluation": {"version": report["evaluation_version"], "digest": report["evaluation_digest"], "days": report["days"]},
+        "serving": serving_after(decision.outcome, before, records["candidate"], records["baseline"], training["base_rate"]),
+        "config": product.digest,
+        **request,
+    }
+
+
+def _evidence(report: dict[str, Any]) -> gates.Evidence:
+    card = pd.DataFrame(report["card"])
+    change = None if report["change"] is None else pd.DataFrame(report["change"], columns=["day", "candidate", "champion"])
+    return gates.Evidence(
+        card=card,
+        coverage=report["coverage"],
+        reload_error=report["reload_error"],
+        trained_ids_compared=report["trained_ids_compared"],
+        latency_p99=report["latency_p99"],
+        change=change,
+    )
+
+
+def _record(model: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    """What the ledger keeps of a version: enough to serve it, to compare with it, and to trace it."""
+    kept = ("version", "run_id", "digest", "recipe", "config", "commit", "as_of", "trained_through", "training_digest", "threshold")
+    return {**{name: model[name] for name in kept}, "reference_log_loss": summary["log_loss"]}
+
+
+def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:
+    numbers = {name: gate[name] for name in ("value", "low", "high", "bound", "smallest_effect") if gate[name] is not None}
+    return dg.AssetCheckResult(
+        asset_key=stage.key("promotion"),
+        check_name=gate["name"],
+        passed=gate["verdict"] in ("pass", "off"),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=gate["sentence"],
+        metadata={"role": gate["role"], "verdict": gate["verdict"], **numbers},
+    )
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    deciding = next(gate for gate in entry["gates"] if gate["name"] == entry["deciding_gate"])
+    champion = entry["serving"]["champion"]
+    return {
+        "decision": entry["decision"],
+        "why": deciding["sentence"],
+        "deciding_gate": entry["deciding_gate"],
+        "requested_by": entry["requested_by"],
+        "effective_from": entry["effective_from"],
+        "candidate_version": entry["candidate"]["version"],
+        "champion_version": champion["version"] if champion else None,
+        "promoted": int(entry["decision"] == "promoted"),
+        "gates": table([{name: gate[name] for name in ("name", "role", "verdict", "sentence")} for gate in entry["gates"]]),
+    }

@@ -1,0 +1,79 @@
+"""Scoring: every row of the day is answered by the ladder, and says by whom."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.stage import Stage, table
+from evergreen.config import Product
+from evergreen.promotion import serving_as_of
+from evergreen.scoring import predictions as predictions_table
+from evergreen.scoring import score_by_ladder, try_model
+from evergreen.tasks import Floats
+from pipelines.registry import Registry
+from pipelines.resources import Home
+
+
+def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
+    stage = Stage(product)
+
+    @dg.asset(
+        **stage.options(
+                "predictions",
+                "The score and the action for each row, by champion → previous → baseline → heuristic; the baseline and the first "
+                "champion score beside it as yardsticks. Reads the promotion ledger, not an asset: who serves was decided earlier.",
+                deps=["batch"],
+                kinds={"parquet", "scikitlearn"},
+                depends_on=["features", "decision", "heuristic"],
+        ),
+        check_specs=[
+            stage.check("predictions", "fully_scored", "Every accepted row has a prediction.", blocking=True),
+            stage.check("predictions", "no_rung_failed", "The best available rung of the ladder answered."),
+        ],
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, home: Home, registry: Registry
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        day, store = stage.day(context), home.store(product)
+        rows = store.read("batch", day)
+        entry = serving_as_of(home.promotions(product).entries(), day)
+        serving = entry["serving"] if entry else {}
+
+        def predict(record: dict[str, Any], batch: pd.DataFrame) -> Floats:
+            from evergreen import models
+
+            return models.predict(registry.load(product.name, record), batch)
+
+        scored = score_by_ladder(rows, serving, predict, product)
+        yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in ("baseline", "first")}
+        made = predictions_table(rows, scored, yardsticks, product, entry["digest"] if entry else None)
+        digest = store.write("predictions", day, made)
+        yield stage.result(
+            "predictions",
+            {
+                "rows": len(made),
+                "served_by": scored.served_by,
+                "version": scored.record["version"] if scored.record else "none",
+                "mean_score": float(made.score.mean()) if len(made) else None,
+                "actions": int(made.action.sum()),
+                "ledger_entry": entry["key"] if entry else "none yet",
+                "digest": digest,
+                **({"mlflow": dg.MetadataValue.url(registry.run_url(scored.record["run_id"]))} if scored.record else {}),
+            },
+        )
+        key = stage.key("predictions")
+        yield dg.AssetCheckResult(asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(rows))
+        failures = table([{"failure": failure} for failure in scored.failures])
+        for failure in scored.failures:
+            context.log.warning(failure)
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name="no_rung_failed",
+            passed=not scored.failures,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"failures": failures},
+        )
+
+    return [predictions]

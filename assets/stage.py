@@ -1,0 +1,80 @@
+"""What every stage's assets share: product, partitions, and the options that the UI shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from evergreen.as_of import AsOf
+from evergreen.config import Product
+from evergreen.digests import digest_json
+from evergreen.promotion import decision_id
+from pipelines.resources import Home
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One product, seen from its assets."""
+
+    product: Product
+
+    @property
+    def partitions(self) -> dg.DailyPartitionsDefinition:
+        time = self.product.time
+        end = str(time.end + timedelta(days=1)) if time.end else None
+        return dg.DailyPartitionsDefinition(start_date=str(time.start), end_date=end, timezone=time.timezone)
+
+    def key(self, name: str) -> dg.AssetKey:
+        return dg.AssetKey([self.product.name, name])
+
+    def options(self, name: str, description: str, deps: list[str], kinds: set[str], depends_on: list[str]) -> dict[str, Any]:
+        """An asset's options; its code version follows the parts of the config in `depends_on`."""
+        config = self.product.model_dump(mode="json", include=set(depends_on))
+        return {
+            "key": self.key(name),
+            "deps": [self.key(dep) for dep in deps],
+            "description": description,
+            "group_name": self.product.name,
+            "kinds": kinds,
+            "owners": [self.product.owner],
+            "code_version": digest_json(config),
+            "partitions_def": self.partitions,
+        }
+
+    def check(self, asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(name, asset=self.key(asset), description=description, blocking=blocking)
+
+    def result(self, name: str, metadata: Mapping[str, Any]) -> "dg.MaterializeResult[Any]":
+        """A materialization; values that are None are shown as such and never as a number."""
+        return dg.MaterializeResult(asset_key=self.key(name), metadata={key: _shown(value) for key, value in metadata.items()})
+
+    def view(self, home: Home, context: dg.AssetExecutionContext) -> AsOf:
+        """What is known at the end of the partition's day."""
+        return AsOf(home.store(self.product), self.product, self.day(context))
+
+    def day(self, context: dg.AssetExecutionContext) -> date:
+        return date.fromisoformat(context.partition_key)
+
+    def decision(self, day: date) -> str:
+        return decision_id(self.product.name, day)
+
+
+def _shown(value: Any) -> Any:
+    return "not enough evidence" if value is None else value
+
+
+def table(lines: list[Mapping[str, Any]]) -> dg.MetadataValue:
+    """Lines as a Markdown table; empty gives a sentence."""
+    if not lines:
+        return dg.MetadataValue.md("nothing to show")
+    head = list(lines[0])
+    rows = [" | ".join(_cell(line[name]) for name in head) for line in lines]
+    return dg.MetadataValue.md("\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {row} |" for row in rows)]))
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")

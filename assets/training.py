@@ -1,0 +1,153 @@
+"""Training: a manifest of mature rows, the baselines that must be beaten, and the candidate."""
+
+import time
+from typing import Any
+
+import dagster as dg
+
+from assets.stage import Stage
+from evergreen.as_of import AsOf
+from evergreen.config import Model, Product
+from evergreen.errors import LedgerError
+from evergreen.ledger import Entry
+from evergreen.tasks import task_of
+from evergreen.training import first_needed_day, manifest, read_manifest_rows, split_days
+from pipelines.registry import Registry, TrainingRun
+from pipelines.resources import Home, git_commit
+
+
+def training_assets(product: Product) -> list[dg.AssetsDefinition]:
+    stage = Stage(product)
+    config = ["features", "label", "training", "evaluation"]
+
+    @dg.asset(
+        **stage.options(
+                "training_set",
+                "A manifest of the mature rows to train on: days, count, digest; the days that will judge are left out.",
+                deps=["batch", "labels"],
+                kinds={"json"},
+                depends_on=config,
+        ),
+    )
+    def training_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
+        view = stage.view(home, context)
+        rows = view.mature(first_needed_day(product, view.day))
+        made = manifest(view, rows, split_days(rows.whole_days(), product).training)
+        _verify_order(home.promotions(product).entries(), stage.decision(view.day), made)
+        view.store.write_document("training_set", view.day, {**made, "product": product.model_dump(mode="json")})
+        return stage.result("training_set", {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")})
+
+    def fit(context: dg.AssetExecutionContext, home: Home, registry: Registry, role: str, model: Model) -> dg.MaterializeResult:
+        record = _fitted(stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run_id)
+        shown = {name: record[name] for name in ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds")}
+        link = dg.MetadataValue.url(registry.run_url(record["run_id"]))
+        return stage.result(f"{role}_model", {**shown, "training_digest": record["training_digest"], "mlflow": link})
+
+    @dg.asset(
+        **stage.options(
+                "baseline_model",
+                "The simple models that a candidate must beat: the training base rate and a regularised linear model.",
+                deps=["training_set"],
+                kinds={"scikitlearn", "mlflow"},
+                depends_on=config,
+        ),
+    )
+    def baseline_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
+        return fit(context, home, registry, "baseline", product.training.baseline)
+
+    @dg.asset(
+        **stage.options(
+                "candidate_model",
+                "The declared model, fitted to the training set.",
+                deps=["training_set"],
+                kinds={"scikitlearn", "mlflow", "xgboost"},
+                depends_on=config,
+        ),
+    )
+    def candidate_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
+        return fit(context, home, registry, "candidate", product.training.model)
+
+    return [training_set, baseline_model, candidate_model]
+
+
+def _verify_order(entries: list[Entry], decision: str, made: dict[str, Any]) -> None:
+    """A decided day must still give what was decided on; a day before the newest decision is no longer open."""
+    recorded = next((entry for entry in entries if entry["key"] == decision), None)
+    if recorded and recorded["training"]["digest"] != made["digest"]:
+        raise LedgerError(
+            f"{decision} was decided on the training digest {recorded['training']['digest']}, the same days now give {made['digest']}: "
+            "a partition was changed since; restore it (the decision stands)"
+        )
+    if not recorded and entries and entries[-1]["as_of"] > made["as_of"]:
+        raise LedgerError(f"{decision}: the later day {entries[-1]['as_of']} is decided already; retrain for the newest day instead")
+
+
+def _fitted(view: AsOf, registry: Registry, role: str, model: Model, decision: str, dagster_run: str) -> dict[str, Any]:
+    """The record of a trained and registered version; one that this very training set and recipe gave before is returned as it is."""
+    made = view.store.read_document("training_set", view.day)
+    name = f"{role}_model"
+    if view.store.document_path(name, view.day).exists():
+        record = view.store.read_document(name, view.day)
+        if (record["training_digest"], record["recipe"]) == (made["digest"], view.product.recipe):
+            return record
+    record = _train(view, made, registry, role, model, decision, dagster_run)
+    view.store.write_document(name, view.day, record)
+    return record
+
+
+def _train(
+    view: AsOf, made: dict[str, Any], registry: Registry, role: str, model: Model, decision: str, dagster_run: str
+) -> dict[str, Any]:
+    from evergreen import models, plots
+    from evergreen.evaluation import summarize
+    from pipelines import places
+
+    product = view.product
+    rows = read_manifest_rows(view, made)
+    began = time.perf_counter()
+    pipeline = models.fit(model, product.features, product.training.seed, rows)
+    fit_seconds = time.perf_counter() - began
+    inside = summarize(rows, models.predict(pipeline, rows), product)
+    shares = models.importances(pipeline, product.features)
+    identity = {"recipe": product.recipe, "training_digest": made["digest"], "config": product.digest, "commit": git_commit()}
+    logged = registry.log(
+        TrainingRun(
+            product.name,
+            decision,
+            role,
+            parameters={**model.model_dump(), "seed": product.training.seed, "window": str(product.training.window), "features": len(shares)},
+            metrics={
+                "training_rows": made["rows"],
+                "training_log_loss": inside["log_loss"],
+                "training_roc_auc": inside["roc_auc"],
+                "fit_seconds": fit_seconds,
+            },
+            tags={
+                "evergreen.recipe": identity["recipe"],
+                "evergreen.training_digest": identity["training_digest"],
+                "evergreen.config": identity["config"],
+                "mlflow.source.git.commit": identity["commit"],
+                "evergreen.as_of": str(view.day),
+                "evergreen.trained_through": made["last_day"],
+                "evergreen.dagster_run": dagster_run,
+                "mlflow.note.content": f"Trained for `{decision}` by [Dagster run {dagster_run[:8]}]({places.dagster_url()}/runs/{dagster_run}).",
+            },
+            figures={"importances": plots.importances(shares)},
+        ),
+        pipeline,
+        rows[product.features.names].head(5),
+    )
+    return {
+        **logged,
+        **identity,
+        "role": role,
+        "as_of": str(view.day),
+        "trained_through": made["last_day"],
+        "rows": made["rows"],
+        "base_rate": made["base_rate"],
+        "log_loss": inside["log_loss"],
+        "roc_auc": inside["roc_auc"],
+        "fit_seconds": round(fit_seconds, 3),
+        "threshold": task_of(product).threshold(),
+        "importances": shares,
+    }

@@ -1,0 +1,1 @@
+"""What the continual-learning loop means, without an orchestrator: importable in a notebook."""

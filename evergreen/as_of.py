@@ -1,0 +1,118 @@
+"""The as-of law in one place: what was known by the end of a day, and nothing else.
+
+Whatever trains, judges or monitors for day D reads events and labels through an `AsOf`; no partition later than D is opened.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pandas as pd
+
+from evergreen.config import Product
+from evergreen.labeling import due_columns, due_times, latest_labels
+from evergreen.periods import ONE_DAY, Periods, days_between
+from evergreen.storage import Store
+from evergreen.validation import needed_columns
+
+
+@dataclass(frozen=True)
+class MatureRows:
+    """Rows whose label is due.
+
+    `rows` are the labelled ones: the batch's columns, `day` (naive midnight), `event_time`, `matures_at` and `label`.
+    `coverage` has one line a day: `events`, `mature`, `labelled`; a whole mature day has events == mature.
+    """
+
+    rows: pd.DataFrame
+    coverage: pd.DataFrame
+
+    def whole_days(self) -> list[date]:
+        """Days with events, all of them mature, in order."""
+        whole = self.coverage[(self.coverage.events > 0) & (self.coverage.events == self.coverage.mature)]
+        return [day.date() for day in whole.index]
+
+    def on(self, days: list[date]) -> "MatureRows":
+        """The same, for these days alone."""
+        stamps = pd.DatetimeIndex(days)
+        return MatureRows(self.rows[self.rows.day.isin(stamps)], self.coverage[self.coverage.index.isin(stamps)])
+
+    def share_labelled(self) -> float | None:
+        """Labelled rows over mature rows; None without a mature row."""
+        mature = int(self.coverage.mature.sum())
+        return int(self.coverage.labelled.sum()) / mature if mature else None
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """The view of a product's history at the end of `day`."""
+
+    store: Store
+    product: Product
+    day: date
+
+    def days(self, first: date) -> list[date]:
+        """The days from `first`, or from the product's start, to the as-of day."""
+        return days_between(max(first, self.product.time.start), self.day)
+
+    def back(self, days: timedelta) -> date:
+        return self.day - days
+
+    def read(self, table: str, days: list[date], columns: list[str] | None = None) -> pd.DataFrame:
+        """A table's partitions. Raises PartitionMissing: a gap is an error, never silence.
+
+        The one gap that is allowed: a day that validation refused as a whole has an empty batch, and nothing derived from it.
+        """
+        absent = [day for day in days if not self.store.path(table, day).exists()]
+        excused = {day for day in absent if table != "batch" and self.store.is_empty("batch", day)}
+        return self.store.read_days(table, [day for day in days if day not in excused], columns)
+
+    def events(self, first: date, columns: list[str] | None = None) -> pd.DataFrame:
+        """Accepted events from `first` on."""
+        return self.read("batch", self.days(first), columns or needed_columns(self.product))
+
+    def label_log(self, first: date, last: date | None = None) -> pd.DataFrame:
+        """`id` and `label` as written from `first` on, up to `last` or the as-of day."""
+        days = [day for day in self.days(first) if last is None or day <= last]
+        log = self.read("labels", days, ["id", "label"])
+        return log if len(log.columns) else pd.DataFrame({"id": [], "label": []})
+
+    def recent_due_times(self) -> pd.DataFrame:
+        """Due times of the events to which an outcome delivered on the day may belong."""
+        return due_times(self.events(self.back(self.product.label.matched_for), due_columns(self.product)), self.product)
+
+    def labelled_before(self) -> set[str]:
+        """Ids that got a label on an earlier day, as far back as outcomes are matched."""
+        log = self.label_log(self.back(self.product.label.matched_for), self.day - ONE_DAY)
+        return set(log.id[log.label.notna()])
+
+    def mature(self, first: date) -> MatureRows:
+        """Rows from `first` on that are mature at the end of the as-of day, with their labels as known then."""
+        events = self.events(first)
+        due = due_times(events, self.product)
+        day = Periods.of(self.product.time).holding(due.event_time)
+        events = events.assign(day=day, event_time=due.event_time, matures_at=due.matures_at)
+        mature = events[due.matures_at < Periods.of(self.product.time).ends(self.day)]
+        labels = latest_labels(self.label_log(first)).set_index("id").label
+        mature = mature.assign(label=mature[self.product.id].map(labels))
+        labelled = mature[mature.label.notna()].reset_index(drop=True)
+        counts = {"events": day.value_counts(), "mature": mature.day.value_counts(), "labelled": labelled.day.value_counts()}
+        coverage = pd.DataFrame(counts).fillna(0).astype("int64").sort_index()
+        return MatureRows(labelled, coverage)
+
+    def newly_mature_days(self) -> list[date]:
+        """Days that were not yet wholly mature the day before, and are now."""
+        due = self.recent_due_times()
+        last = due.matures_at.groupby(Periods.of(self.product.time).holding(due.event_time)).max()
+        periods = Periods.of(self.product.time)
+        new = last[(last >= periods.begins(self.day)) & (last < periods.ends(self.day))]
+        return [day.date() for day in new.index]
+
+
+def first_decidable_day(product: Product) -> date:
+    """The first as-of day on which training and judging have enough whole mature days, if every label has a fixed delay.
+
+    With a maturity column there is no such day to compute: the start plus the days that training and judging need is returned.
+    """
+    delay = product.label.matures_after or timedelta(0)
+    maturing_days = -(-delay // ONE_DAY)
+    return product.time.start + (maturing_days - 1) * ONE_DAY + product.training.at_least + product.evaluation.window

@@ -1,0 +1,289 @@
+"""The product file: one YAML, validated at load, that says everything about a product."""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from evergreen.digests import digest_json
+from evergreen.durations import Duration, WholeDays
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower case, digits and underscores")]
+
+
+class Section(BaseModel):
+    """A block of YAML: unknown keys are refused, values never change after load."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Costs(Section):
+    """What each outcome of the decision costs, in the product's currency a row; a gain is negative."""
+
+    true_positive: float
+    false_positive: float
+    false_negative: float
+    true_negative: float
+
+    @model_validator(mode="after")
+    def acting_must_help_someone(self) -> "Costs":
+        if self.false_negative <= self.true_positive or self.false_positive <= self.true_negative:
+            raise ValueError(
+                "costs must make the action worth it on positives (false_negative > true_positive) and a waste on "
+                "negatives (false_positive > true_negative): otherwise one answer is always right and no model is needed"
+            )
+        return self
+
+
+class GoodEnough(Section):
+    metric: Literal["expected_cost", "log_loss"] = Field(description="what is bounded, a mean a row")
+    at_most: float = Field(description="the bound, in the metric's unit")
+
+
+class Decision(Section):
+    """What is done with a prediction, what that costs, and when it is good enough to ship."""
+
+    action: str
+    costs: Costs
+    good_enough: GoodEnough
+
+
+class ServiceLevels(Section):
+    freshness: Duration = Field(description="longest time between two scored days before the asset shows as stale")
+    scoring_latency_p99: Duration = Field(description="bound for one row through the model, 99th percentile")
+
+
+class FilesSource(Section):
+    """Daily files; `{day}` stands for the ISO date; relative paths start at EVERGREEN_HOME."""
+
+    kind: Literal["files"]
+    events: str = Field(pattern=r"\{day\}")
+    outcomes: str = Field(pattern=r"\{day\}")
+    sample: str | None = Field(None, description="module:function that fills the landing zone with sample data; none by default")
+
+
+class PythonSource(Section):
+    """A clone's own function `read(day) -> (events, outcomes)`, two pandas frames."""
+
+    kind: Literal["python"]
+    function: str = Field(pattern=r"^[\w.]+:\w+$", description="module:function")
+
+
+class Time(Section):
+    event: str = Field(description="column with the time of the event")
+    predict_before: Duration = Field(description="a row is predicted this long before its event")
+    known_at: list[str] = Field([], description="columns that say when a feature was observed; later than the prediction is refused")
+    cadence: Literal["daily"] = "daily"
+    start: date
+    end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
+    timezone: str = Field(description="the time zone in which a day begins and ends")
+
+    @field_validator("timezone")
+    @classmethod
+    def timezone_exists(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York or UTC")
+        return value
+
+    @model_validator(mode="after")
+    def end_follows_start(self) -> "Time":
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end {self.end} lies before start {self.start}")
+        return self
+
+
+class Label(Section):
+    when: str = Field(description="a pandas expression over delivered outcomes; a missing operand makes a missing label")
+    known_at: str = Field(description="column of the outcomes with the time when the outcome was known")
+    matures_after: Duration | None = Field(None, description="fixed delay after the event until the label is due")
+    matures_at: str | None = Field(None, description="event column, known at prediction time, with the moment when the label is due")
+    matched_for: WholeDays = Field(timedelta(days=8), description="how long after the event's day an outcome is still matched to it")
+    coverage_at_least: Share = Field(0.95, description="share of mature rows with a label under which a day is not judged")
+
+    @model_validator(mode="after")
+    def one_maturity(self) -> "Label":
+        if (self.matures_after is None) == (self.matures_at is None):
+            raise ValueError("give exactly one of matures_after (a fixed delay) and matures_at (an event column)")
+        if self.matures_after is not None and self.matched_for <= self.matures_after:
+            raise ValueError("matched_for must be longer than matures_after, or no outcome would be matched when it is due")
+        return self
+
+
+class Features(Section):
+    numeric: list[str] = []
+    categorical: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.categorical, *self.numeric]
+
+    @model_validator(mode="after")
+    def some_and_once(self) -> "Features":
+        if not self.names:
+            raise ValueError("a product needs at least one feature, numeric or categorical")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return self
+
+
+class Bounds(Section):
+    at_least: int = Field(0, ge=0)
+    at_most: int | None = Field(None, ge=0, description="none means no upper bound")
+
+
+class ColumnRule(Section):
+    between: tuple[float, float] | None = Field(None, description="closed range of a numeric column")
+    one_of: list[str] | None = Field(None, description="the categories that are allowed")
+    required: bool = Field(False, description="a missing value sends the row to quarantine")
+
+
+class Validation(Section):
+    rows_per_day: Bounds = Bounds(at_least=1)
+    quarantine_at_most: Share = Field(0.05, description="share of bad rows above which the whole day is refused")
+    columns: dict[str, ColumnRule] = {}
+
+
+class LogisticModel(Section):
+    """L2-regularised logistic regression over one-hot categories and standardised numbers."""
+
+    kind: Literal["logistic"]
+    C: float = Field(1.0, gt=0, description="inverse strength of the regularisation")
+
+
+class XGBoostModel(Section):
+    """Gradient-boosted trees; categories are split natively, through the stored vocabulary."""
+
+    kind: Literal["xgboost"]
+    n_estimators: int = Field(100, ge=1, le=10_000)
+    max_depth: int = Field(6, ge=1, le=20)
+    learning_rate: float = Field(0.1, gt=0, le=1)
+    threads: int = Field(1, ge=1)
+
+
+Model = Annotated[LogisticModel | XGBoostModel, Field(discriminator="kind")]
+
+
+class Training(Section):
+    window: WholeDays | Literal["expanding"] = Field("expanding", description="days of history to train on")
+    at_least: WholeDays = Field(timedelta(days=28), description="days of mature history without which nothing is trained")
+    baseline: LogisticModel = LogisticModel(kind="logistic")
+    model: Model
+    seed: int = 7
+
+
+class Evaluation(Section):
+    window: WholeDays = Field(timedelta(days=7), description="whole mature days, kept out of training, that judge a candidate")
+    slices: list[str] = Field([], description="columns whose every value is watched on its own")
+    slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
+
+
+class Change(Section):
+    """How another recipe earns its place: on days that both recipes predicted before seeing them."""
+
+    rule: Literal["non_inferiority", "superiority"] = "superiority"
+    margin: float = Field(0.002, ge=0, description="log-loss that non-inferiority gives away")
+    days: WholeDays = Field(timedelta(days=28), description="prequential days that the comparison needs")
+
+
+class Gates(Section):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    worse_at_most: float = Field(0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not")
+    change: Change = Change()
+    off: list[Literal["slices", "calibration", "latency"]] = Field([], description="guards that are switched off, on the record")
+
+
+class PerformanceTrigger(Section):
+    """Fires when the champion's live loss left what it was when promoted, by more than history does by itself."""
+
+    kind: Literal["performance"]
+    over: WholeDays = timedelta(days=14)
+    false_alarms: Annotated[int, Field(ge=1)] = Field(30, description="one false alarm in that many quiet days")
+
+
+class DriftTrigger(Section):
+    """Fires when the importance-weighted population stability index passes the bound."""
+
+    kind: Literal["drift"]
+    psi: float = Field(0.25, gt=0)
+
+
+class StalenessTrigger(Section):
+    """Fires when the last retrain decision is older than this."""
+
+    kind: Literal["staleness"]
+    days: int = Field(30, ge=1)
+
+
+Trigger = Annotated[PerformanceTrigger | DriftTrigger | StalenessTrigger, Field(discriminator="kind")]
+
+
+class Budget(Section):
+    retrains: int = Field(10, ge=1)
+    per: WholeDays = timedelta(days=30)
+
+
+class Retraining(Section):
+    schedule: str = Field("weekly", description="daily, weekly, or a cron line of five fields in the product's time zone")
+    triggers: list[Trigger] = []
+    cooldown: WholeDays = Field(timedelta(days=3), description="days after a retrain in which no trigger fires")
+    budget: Budget = Budget()
+
+    @field_validator("schedule")
+    @classmethod
+    def schedule_is_known(cls, value: str) -> str:
+        if value not in ("daily", "weekly") and len(value.split()) != 5:
+            raise ValueError(f"{value!r} is neither daily, weekly nor a cron line of five fields such as '0 4 * * 1'")
+        return value
+
+
+class Heuristic(Section):
+    """The last rung: the training base rate; before the first training, what is declared here."""
+
+    before_training: Share
+
+
+class Product(Section):
+    """A machine-learning product, from the question that it answers to when it retrains."""
+
+    version: Literal[1]
+    name: Name
+    question: str
+    owner: str = Field(pattern=r"^(team:\S+|\S+@\S+\.\S+)$", description="team:NAME or an e-mail address")
+    task: Literal["binary"]
+    decision: Decision
+    service_levels: ServiceLevels
+    source: Annotated[FilesSource | PythonSource, Field(discriminator="kind")]
+    time: Time
+    id: str
+    label: Label
+    features: Features
+    validation: Validation = Validation()
+    training: Training
+    evaluation: Evaluation = Evaluation()
+    gates: Gates = Gates()
+    retraining: Retraining = Retraining()
+    heuristic: Heuristic
+
+    @model_validator(mode="after")
+    def columns_are_declared(self) -> "Product":
+        outcome_columns = {self.label.known_at}
+        leaked = outcome_columns & set(self.features.names)
+        if leaked:
+            raise ValueError(f"{', '.join(sorted(leaked))}: known only with the outcome, so it cannot be a feature")
+        strangers = set(self.evaluation.slices) - set(self.features.categorical)
+        if strangers:
+            raise ValueError(f"evaluation.slices must be categorical features; these are not: {', '.join(sorted(strangers))}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Digest of the whole configuration."""
+        return digest_json(self.model_dump(mode="json"))
+
+    @property
+    def recipe(self) -> str:
+        """Digest of what makes a model: two versions with one recipe differ in their data alone."""
+        return digest_json(self.model_dump(mode="json", include={"features": True, "label": True, "training": True, "task": True}))

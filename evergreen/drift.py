@@ -1,0 +1,112 @@
+"""Drift of inputs and predictions against what the champion was trained on, judged by effect size and never by p-values:
+on many rows every p-value is zero.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evergreen.config import Features
+from evergreen.tasks import Floats
+
+BINS = 10
+MAX_CATEGORIES = 30
+PREDICTION = "prediction"
+OTHER, MISSING = "other", "missing"
+TABLE_COLUMNS = ["feature", "importance", "psi", "jensen_shannon", "wasserstein", "rows"]
+
+Profile = dict[str, Any]
+
+
+def profile(rows: pd.DataFrame, features: Features, importances: dict[str, float], scores: Floats) -> Profile:
+    """What the champion knew: for each feature its bins and shares, for the predictions likewise.
+
+    `scores` are the model's on rows that it was not trained on. Numbers are cut at deciles, categories at the most frequent; both
+    have a bin for missing values. JSON-ready.
+    """
+    parts = {name: _numeric_profile(rows[name].to_numpy()) for name in features.numeric}
+    parts |= {name: _categorical_profile(rows[name]) for name in features.categorical}
+    parts[PREDICTION] = _numeric_profile(scores)
+    return {"features": parts, "importances": importances}
+
+
+def compare(reference: Profile, rows: pd.DataFrame, scores: Floats) -> pd.DataFrame:
+    """Distances of `rows` and their `scores` from a profile, a line for each feature and one for the prediction; none without rows.
+
+    `psi`: population stability index, sum of (q - p) ln(q / p), over .1 is worth a look, over .25 a large shift;
+    `jensen_shannon`: distance in 0 to 1 (base 2); `wasserstein`: in standard deviations of the reference, missing for categories;
+    `importance`: the feature's share in the model, missing for the prediction.
+    """
+    from scipy.spatial.distance import jensenshannon
+
+    lines = []
+    for name, part in reference["features"].items():
+        values = pd.Series(scores) if name == PREDICTION else rows[name]
+        if not len(values):
+            continue
+        expected, observed = np.asarray(part["shares"]), _shares(values, part)
+        lines.append(
+            {
+                "feature": name,
+                "importance": reference["importances"].get(name),
+                "psi": _psi(expected, observed, len(values)),
+                "jensen_shannon": float(jensenshannon(expected, observed, base=2)),
+                "wasserstein": _wasserstein(values, part),
+                "rows": len(values),
+            }
+        )
+    return pd.DataFrame(lines, columns=TABLE_COLUMNS).astype({"importance": "float64", "wasserstein": "float64"})
+
+
+def weighted_psi(table: pd.DataFrame) -> float | None:
+    """The PSI that the model feels: each feature's, weighted by its importance; None for an empty table."""
+    inputs = table[table.feature != PREDICTION]
+    return float((inputs.psi * inputs.importance).sum()) if len(inputs) else None
+
+
+def prediction_psi(table: pd.DataFrame) -> float | None:
+    """The PSI of the scores; None where the champion scored nothing."""
+    scores = table[table.feature == PREDICTION]
+    return float(scores.psi.iloc[0]) if len(scores) else None
+
+
+def _numeric_profile(values: Floats) -> Profile:
+    known = values[~np.isnan(values)]
+    quantiles = np.quantile(known, np.linspace(0, 1, BINS + 1)) if len(known) else np.zeros(2)
+    part = {"edges": np.unique(quantiles[1:-1]).tolist(), "quantiles": quantiles.tolist(), "spread": float(known.std()) if len(known) else 0.0}
+    return part | {"shares": _shares(pd.Series(values), part).tolist()}
+
+
+def _categorical_profile(values: pd.Series) -> Profile:
+    part: Profile = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
+    return part | {"shares": _shares(values, part).tolist()}
+
+
+def _shares(values: pd.Series, part: Profile) -> Floats:
+    """The share of each bin; the last bin is for missing values, and for categories the one before it for all others."""
+    if "edges" in part:
+        numbers = values.to_numpy(dtype="float64")
+        bins = np.where(np.isnan(numbers), len(part["edges"]) + 1, np.searchsorted(part["edges"], numbers, side="right"))
+        size = len(part["edges"]) + 2
+    else:
+        codes = pd.Index(part["categories"]).get_indexer(values)
+        bins = np.where(values.isna(), len(part["categories"]) + 1, np.where(codes < 0, len(part["categories"]), codes))
+        size = len(part["categories"]) + 2
+    return np.bincount(bins, minlength=size) / max(1, len(values))
+
+
+def _psi(expected: Floats, observed: Floats, rows: int) -> float:
+    """PSI with half a row added to each bin, so that an empty bin is small and not infinite."""
+    p, q = expected + 0.5 / max(1, rows), observed + 0.5 / max(1, rows)
+    p, q = p / p.sum(), q / q.sum()
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def _wasserstein(values: pd.Series, part: Profile) -> float | None:
+    from scipy.stats import wasserstein_distance
+
+    known = values.dropna()
+    if "quantiles" not in part or not part["spread"] or known.empty:
+        return None
+    return float(wasserstein_distance(part["quantiles"], np.quantile(known, np.linspace(0, 1, BINS + 1))) / part["spread"])

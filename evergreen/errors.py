@@ -1,0 +1,60 @@
+"""Every error that Evergreen raises on purpose.
+
+EvergreenError
+├── ConfigError          a YAML file breaks a rule
+├── SourceError          a delivery cannot be read
+├── StorageError
+│   ├── PartitionMissing
+│   └── PartitionCorrupt
+├── LedgerError          a ledger was changed by another hand
+├── NotEnoughEvidence    something was asked that cannot be answered yet
+├── OverlapError         a row judges a model that was trained on it
+├── ModelError           a model cannot be loaded, or answers nonsense
+└── RegistryError        MLflow does not answer
+
+Each message states the rule, the value received and the way out; the command line prints it without a stack trace.
+"""
+
+
+class EvergreenError(Exception):
+    """The root: whatever is raised on purpose can be caught here."""
+
+
+class ConfigError(EvergreenError):
+    pass
+
+
+class SourceError(EvergreenError):
+    pass
+
+
+class StorageError(EvergreenError):
+    pass
+
+
+class PartitionMissing(StorageError):
+    pass
+
+
+class PartitionCorrupt(StorageError):
+    pass
+
+
+class LedgerError(EvergreenError):
+    pass
+
+
+class NotEnoughEvidence(EvergreenError):
+    pass
+
+
+class OverlapError(EvergreenError):
+    pass
+
+
+class ModelError(EvergreenError):
+    pass
+
+
+class RegistryError(EvergreenError):
+    pass

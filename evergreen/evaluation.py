@@ -1,0 +1,79 @@
+"""Measuring models: one score card, used by the judge, by monitoring and by experiments alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from evergreen.config import Product
+from evergreen.errors import OverlapError
+from evergreen.tasks import Floats, Task, task_of
+
+ALL_ROWS = "all"
+MEANS = ["log_loss", "expected_cost", "squared_error", "label", "score"]
+
+
+def score_card(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Product) -> pd.DataFrame:
+    """Measures of each scorer by day and slice.
+
+    `rows` has `day`, `label` and the slice columns; `scores` maps a scorer's name to its scores, one a row. The card has one line
+    for each (day, slice, scorer): `rows`, the means of `log_loss`, `expected_cost`, `squared_error`, `label` (base rate) and
+    `score`, and `calibration_gap`, the absolute difference of the last two. The slice `all` is the whole day.
+    """
+    task = task_of(product)
+    cards = [_card(rows, name, values, product, task) for name, values in scores.items()]
+    if not cards or rows.empty:
+        return pd.DataFrame(columns=["day", "slice", "scorer", "rows", *MEANS, "calibration_gap"])
+    return pd.concat(cards, ignore_index=True)
+
+
+def _card(rows: pd.DataFrame, scorer: str, scores: Floats, product: Product, task: Task) -> pd.DataFrame:
+    measures = task.measure_rows(rows.label.to_numpy(), scores)
+    measures["day"] = rows.day.to_numpy()
+    groupings = {ALL_ROWS: None} | {name: rows[name].to_numpy() for name in product.evaluation.slices}
+    parts = []
+    for name, values in groupings.items():
+        labels = ALL_ROWS if values is None else name + "=" + pd.Series(values, dtype="str").fillna("missing")
+        groups = measures.assign(slice=labels).groupby(["day", "slice"], sort=True)
+        parts.append(groups[MEANS].mean().assign(rows=groups.size()).reset_index())
+    card = pd.concat(parts, ignore_index=True)
+    card["calibration_gap"] = (card.score - card.label).abs()
+    return card.assign(scorer=scorer)
+
+
+def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str, Any]:
+    """One scorer over one block of rows: the means of the score card, pooled, and the ranking measure `roc_auc` (None if undefined)."""
+    task = task_of(product)
+    labels = rows.label.to_numpy()
+    if not len(labels):
+        return {"rows": 0, "roc_auc": None, **dict.fromkeys(MEANS), "calibration_gap": None}
+    means = {name: float(value) for name, value in task.measure_rows(labels, scores).mean().items()}
+    return {"rows": len(labels), "roc_auc": task.ranking(labels, scores), **means, "calibration_gap": abs(means["score"] - means["label"])}
+
+
+def by_day(card: pd.DataFrame, measure: str, slice_name: str = ALL_ROWS) -> pd.DataFrame:
+    """A score card as one column a scorer and one line a day."""
+    return card[card.slice == slice_name].pivot(index="day", columns="scorer", values=measure).sort_index()
+
+
+def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]) -> int:
+    """The clean-judge law: no judging row was trained on by any model in the comparison.
+
+    `training_ids` maps a model's name to the ids it was trained on. Returns how many training ids were compared; raises
+    OverlapError, naming the model and a row.
+    """
+    for name, ids in training_ids.items():
+        shared = judging_ids[judging_ids.isin(ids)]
+        if len(shared):
+            raise OverlapError(
+                f"{len(shared)} judging rows were trained on by the {name}, for example {shared.iloc[0]}: nothing is promoted on such "
+                "a comparison; see whether ids repeat across days or the training manifest was edited"
+            )
+    return sum(len(ids) for ids in training_ids.values())
+
+
+def calibration_curve(labels: Floats, scores: Floats, bins: int = 10) -> pd.DataFrame:
+    """Mean score against observed rate in `bins` groups of equal size: `score`, `observed`, `rows`."""
+    group = pd.Series(scores).rank(method="first").sub(1).floordiv(max(1, len(scores) / bins)).astype(int)
+    table = pd.DataFrame({"group": group, "score": scores, "observed": labels})
+    return table.groupby("group").agg(score=("score", "mean"), observed=("observed", "mean"), rows=("score", "size"))

@@ -1,0 +1,227 @@
+"""Gates: measured evidence in, verdicts with reasons out. Measuring is elsewhere; here it is only decided.
+
+Roles: a `hard` gate is deterministic, the `primary` gate is the one comparison that decides, a `guard` blocks on proven harm only.
+Missing evidence is never a number: a gate that cannot be judged says so, and declares whether that blocks.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from evergreen.config import Product
+from evergreen.evaluation import ALL_ROWS, by_day
+from evergreen.statistics import Interval, mean_interval
+
+Verdict = Literal["pass", "fail", "not enough evidence", "off"]
+Role = Literal["hard", "primary", "guard"]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate's reading. `value`, `low`, `high`, `bound` and `smallest_effect` are None where nothing could be measured."""
+
+    name: str
+    role: Role
+    verdict: Verdict
+    sentence: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    smallest_effect: float | None = None
+
+    @property
+    def blocks(self) -> bool:
+        """A failure blocks; missing evidence blocks too, except in a guard; a gate that is off never does."""
+        return self.verdict == "fail" or (self.verdict == "not enough evidence" and self.role != "guard")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the gates look at.
+
+    `card` is the score card over the judging days with the scorers `candidate`, `baseline`, `prior` and, if there is one,
+    `champion`. `coverage` is the labelled share of mature rows, None without any. `change` is None for a refresh; else the daily
+    log-loss of both recipes on prequential days, columns `candidate` and `champion`.
+    """
+
+    card: pd.DataFrame
+    coverage: float | None
+    reload_error: str | None
+    trained_ids_compared: int
+    latency_p99: float
+    change: pd.DataFrame | None = None
+
+    @property
+    def has_champion(self) -> bool:
+        return "champion" in set(self.card.scorer)
+
+
+def judge(evidence: Evidence, product: Product) -> list[Gate]:
+    """Every gate's reading, in the order in which they decide."""
+    gates: list[Callable[[Evidence, Product], Gate]] = [reloads, clean_judge, beats_baseline, good_enough, comparison, slices, calibration, latency]
+    return [gate(evidence, product) for gate in gates]
+
+
+def names() -> list[str]:
+    return ["reloads", "clean_judge", "beats_baseline", "good_enough", "comparison", "slices", "calibration", "latency"]
+
+
+def reloads(evidence: Evidence, product: Product) -> Gate:
+    """The version, fetched back from the registry, gives the same sound scores."""
+    if evidence.reload_error:
+        return Gate("reloads", "hard", "fail", f"The registered model does not answer as the trained one did: {evidence.reload_error}.")
+    return Gate("reloads", "hard", "pass", "Fetched back from the registry, the model gives the same scores, all sound.")
+
+
+def clean_judge(evidence: Evidence, product: Product) -> Gate:
+    """No judging row was trained on; an overlap raises while the evidence is gathered, before any gate."""
+    compared = float(evidence.trained_ids_compared)
+    return Gate("clean_judge", "hard", "pass", f"None of {compared:,.0f} training rows is among the judging rows.", value=0.0, bound=0.0)
+
+
+def beats_baseline(evidence: Evidence, product: Product) -> Gate:
+    """The candidate's mean daily log-loss lies under both baselines'."""
+    if (missing := _missing(evidence, product, 1)) is not None:
+        return Gate("beats_baseline", "hard", "not enough evidence", missing)
+    means = by_day(evidence.card, "log_loss").mean()
+    bound = min(means["baseline"], means["prior"])
+    verdict: Verdict = "pass" if means["candidate"] < bound else "fail"
+    relation = "under" if verdict == "pass" else "not under"
+    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {means['baseline']:.4f} and the prior's {means['prior']:.4f}."
+    return Gate("beats_baseline", "hard", verdict, sentence, value=float(means["candidate"]), bound=float(bound))
+
+
+def good_enough(evidence: Evidence, product: Product) -> Gate:
+    """Not proven beyond the product's bound; a candidate beyond it may still replace a champion that is further beyond."""
+    target = product.decision.good_enough
+    days = by_day(evidence.card, target.metric)
+    interval = None if _missing(evidence, product, 2) else mean_interval(days["candidate"].to_list(), product.gates.confidence)
+    if interval is None:
+        return Gate("good_enough", "hard", "not enough evidence", _missing(evidence, product, 2) or "fewer than two days")
+    bound = max(target.at_most, float(days["champion"].mean())) if evidence.has_champion else target.at_most
+    verdict: Verdict = "fail" if interval.low > bound else "pass"
+    champion = f", the champion's is {days['champion'].mean():.3f}" if evidence.has_champion else ""
+    state = {"fail": "proven beyond what is good enough", "pass": "not proven beyond what is good enough"}[verdict]
+    sentence = f"{target.metric} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state} ({target.at_most:g}{champion})."
+    return _measured("good_enough", "hard", verdict, sentence, interval, bound)
+
+
+def comparison(evidence: Evidence, product: Product) -> Gate:
+    """The one comparison that decides: none for a first model, refresh for the champion's recipe, change for another."""
+    if not evidence.has_champion:
+        return Gate("comparison", "primary", "pass", "There is no champion yet: beating the baselines is what decides.")
+    if evidence.change is None:
+        return _refresh(evidence, product)
+    return _change(evidence.change, product)
+
+
+def _refresh(evidence: Evidence, product: Product) -> Gate:
+    """Refused if significantly worse than the champion, or worse by more than any refresh may be."""
+    interval = None if _missing(evidence, product, 2) else _paired(evidence, product, "log_loss")
+    if interval is None:
+        return Gate("comparison", "primary", "not enough evidence", _missing(evidence, product, 2) or "fewer than two days")
+    bound = product.gates.worse_at_most
+    if interval.low > 0:
+        verdict, why = "fail", "proven worse than the champion"
+    elif interval.mean > bound:
+        verdict, why = "fail", f"worse than the champion by more than {bound:g}"
+    else:
+        verdict, why = "pass", "not proven worse than the champion"
+    sentence = f"Refresh: log-loss differs by {interval}, {why}; a difference of {interval.smallest_effect:.4f} would have been seen."
+    return _measured("comparison", "primary", verdict, sentence, interval, bound)
+
+
+def _change(days: pd.DataFrame, product: Product) -> Gate:
+    """Another recipe must be proven better, or not worse by the margin, on enough days that both predicted unseen."""
+    rule = product.gates.change
+    if len(days) < rule.days.days:
+        sentence = f"Change of recipe: {len(days)} prequential days of both recipes, {rule.days.days} are needed; held."
+        return Gate("comparison", "primary", "not enough evidence", sentence)
+    interval = mean_interval((days.candidate - days.champion).to_list(), product.gates.confidence)
+    assert interval is not None, "a change needs at least a day, and whole days are at least one"
+    bound = rule.margin if rule.rule == "non_inferiority" else 0.0
+    verdict: Verdict = "pass" if interval.high < bound else "fail"
+    state = "is proven" if verdict == "pass" else "is not proven"
+    sentence = (
+        f"Change of recipe: log-loss differs by {interval}; {rule.rule.replace('_', '-')} (upper end under {bound:g}) {state}; "
+        f"a difference of {interval.smallest_effect:.4f} would have been seen."
+    )
+    return _measured("comparison", "primary", verdict, sentence, interval, bound)
+
+
+def slices(evidence: Evidence, product: Product) -> Gate:
+    """No slice with enough rows is proven worse than under the champion, corrected for the number of slices."""
+    if "slices" in product.gates.off:
+        return _off("slices")
+    harms = [name for name in _judgeable_slices(evidence, product)]
+    intervals = {name: _paired(evidence, product, "log_loss", name, looks=len(harms)) for name in harms}
+    judged = {name: interval for name, interval in intervals.items() if interval is not None}
+    if not judged:
+        return Gate("slices", "guard", "not enough evidence", "No slice has a champion, two days and enough rows; not judged.")
+    worst = max(judged, key=lambda name: judged[name].low)
+    verdict: Verdict = "fail" if judged[worst].low > 0 else "pass"
+    state = "is proven worse" if verdict == "fail" else "comes nearest to being worse, unproven"
+    return _measured("slices", "guard", verdict, f"Of {len(judged)} slices, {worst} {state}: {judged[worst]}.", judged[worst], 0.0)
+
+
+def calibration(evidence: Evidence, product: Product) -> Gate:
+    """The daily gap between mean score and base rate is not proven wider than the champion's."""
+    if "calibration" in product.gates.off:
+        return _off("calibration")
+    interval = _paired(evidence, product, "calibration_gap") if evidence.has_champion else None
+    if interval is None:
+        return Gate("calibration", "guard", "not enough evidence", "No champion, or fewer than two days, to compare with; not judged.")
+    verdict: Verdict = "fail" if interval.low > 0 else "pass"
+    state = "proven wider" if verdict == "fail" else "not proven wider"
+    return _measured("calibration", "guard", verdict, f"The calibration gap differs by {interval}, {state} than the champion's.", interval, 0.0)
+
+
+def latency(evidence: Evidence, product: Product) -> Gate:
+    """One row through the model, 99th percentile, within the service level."""
+    if "latency" in product.gates.off:
+        return _off("latency")
+    bound = product.service_levels.scoring_latency_p99.total_seconds()
+    verdict: Verdict = "fail" if evidence.latency_p99 > bound else "pass"
+    state = "over" if verdict == "fail" else "within"
+    sentence = f"One row takes {evidence.latency_p99 * 1000:.1f} ms (99th percentile), {state} the service level of {bound * 1000:g} ms."
+    return Gate("latency", "guard", verdict, sentence, value=evidence.latency_p99, bound=bound)
+
+
+def _measured(name: str, role: Role, verdict: Verdict, sentence: str, interval: Interval, bound: float) -> Gate:
+    return Gate(name, role, verdict, sentence, interval.mean, interval.low, interval.high, bound, interval.smallest_effect)
+
+
+def _off(name: str) -> Gate:
+    return Gate(name, "guard", "off", f"Switched off by gates.off in the product file; {name} was not looked at.")
+
+
+def _missing(evidence: Evidence, product: Product, days_needed: int) -> str | None:
+    """Why the judging set cannot carry a comparison, or None."""
+    days = evidence.card[evidence.card.slice == ALL_ROWS].day.nunique()
+    if days < days_needed:
+        return f"Not enough evidence (n={days} days, {days_needed} are needed)."
+    bound = product.label.coverage_at_least
+    if evidence.coverage is None or evidence.coverage < bound:
+        share = "none" if evidence.coverage is None else f"{evidence.coverage:.1%}"
+        return f"Not enough evidence: {share} of the mature rows have a label, {bound:.0%} are needed."
+    return None
+
+
+def _paired(evidence: Evidence, product: Product, measure: str, slice_name: str = ALL_ROWS, looks: int = 1) -> Interval | None:
+    """The interval of the daily difference, candidate minus champion, on days that both scored."""
+    days = by_day(evidence.card, measure, slice_name)
+    if not {"candidate", "champion"} <= set(days.columns):
+        return None
+    difference = (days.candidate - days.champion).dropna()
+    return mean_interval(difference.to_list(), product.gates.confidence, looks)
+
+
+def _judgeable_slices(evidence: Evidence, product: Product) -> list[str]:
+    rows = evidence.card[(evidence.card.scorer == "champion") & (evidence.card.slice != ALL_ROWS)].groupby("slice").rows.sum()
+    return sorted(rows[rows >= product.evaluation.slice_rows_at_least].index)

@@ -1,0 +1,137 @@
+"""Models: one scikit-learn pipeline holds preprocessing and estimator, so every place that predicts transforms alike.
+
+Files are skops archives: data, not code. Loading checks the digest first and refuses any type that is not named here.
+This module imports scikit-learn and XGBoost; import it inside the function that needs it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+import xgboost
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from evergreen.config import Features, LogisticModel, Model, XGBoostModel
+from evergreen.digests import digest_file
+from evergreen.errors import ModelError
+from evergreen.tasks import Floats
+
+TRUSTED_TYPES = ["numpy.dtype", "evergreen.models.FeatureEncoder", "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier"]
+RARE_CATEGORY = 20
+
+
+class FeatureEncoder(TransformerMixin, BaseEstimator):
+    """Categories as codes of a stored vocabulary, then numbers, as one float matrix.
+
+    A category that training did not see, or none, becomes missing: XGBoost 3.2 by itself would give it a neighbour's code.
+    """
+
+    def __init__(self, categorical: list[str], numeric: list[str]) -> None:
+        self.categorical = categorical
+        self.numeric = numeric
+
+    def fit(self, rows: pd.DataFrame, labels: object = None) -> "FeatureEncoder":
+        self.vocabularies_ = {name: sorted(rows[name].dropna().unique().tolist()) for name in self.categorical}
+        return self
+
+    def transform(self, rows: pd.DataFrame) -> Floats:
+        """Shape (rows, categorical + numeric)."""
+        columns = [self._codes(rows[name], name) for name in self.categorical]
+        columns += [rows[name].to_numpy(dtype="float64") for name in self.numeric]
+        return np.column_stack(columns)
+
+    def _codes(self, values: pd.Series, name: str) -> Floats:
+        codes = pd.Index(self.vocabularies_[name]).get_indexer(values).astype("float64")
+        return np.where(codes < 0, np.nan, codes)
+
+
+def build(model: Model, features: Features, seed: int) -> Pipeline:
+    """An unfitted pipeline for a declared model."""
+    if isinstance(model, XGBoostModel):
+        return Pipeline([("features", FeatureEncoder(features.categorical, features.numeric)), ("model", _trees(model, features, seed))])
+    return Pipeline([("features", _one_hot(features)), ("model", _linear(model, seed))])
+
+
+def fit(model: Model, features: Features, seed: int, rows: pd.DataFrame) -> Pipeline:
+    """The pipeline fitted to rows with a `label`. Raises ModelError where they hold one class only."""
+    if rows.label.nunique() < 2:
+        raise ModelError(f"all {len(rows)} training rows have the same label: wait for both classes, or check label.when")
+    return build(model, features, seed).fit(rows[features.names], rows.label.to_numpy())
+
+
+def predict(pipeline: Pipeline, rows: pd.DataFrame) -> Floats:
+    """The probability of the label, shape (rows,)."""
+    names = pipeline.feature_names_in_ if hasattr(pipeline, "feature_names_in_") else _feature_names(pipeline)
+    return np.asarray(pipeline.predict_proba(rows[list(names)])[:, 1], dtype="float64")
+
+
+def importances(pipeline: Pipeline, features: Features) -> dict[str, float]:
+    """A share for each feature, summing to 1: gain of the trees, or absolute standardised coefficients."""
+    estimator = pipeline["model"]
+    if hasattr(estimator, "feature_importances_"):
+        weights = dict(zip(features.names, estimator.feature_importances_, strict=True))
+    else:
+        weights = dict.fromkeys(features.names, 0.0)
+        for column, weight in zip(pipeline["features"].get_feature_names_out(), np.abs(estimator.coef_[0]), strict=True):
+            name = column.split("__", 1)[1]
+            owner = name if name in weights else max((known for known in weights if name.startswith(f"{known}_")), key=len)
+            weights[owner] += float(weight)
+    total = float(sum(weights.values())) or 1.0
+    return {name: float(weight) / total for name, weight in weights.items()}
+
+
+def save(pipeline: Pipeline, path: Path) -> None:
+    """Write a pipeline as a skops archive."""
+    skops.io.dump(pipeline, path)
+
+
+def load(path: Path, digest: str) -> Pipeline:
+    """Read a pipeline whose file has this SHA-256. Raises ModelError where it is absent, changed or holds untrusted types."""
+    if not path.exists():
+        raise ModelError(f"{path} is missing")
+    if digest_file(path) != digest:
+        raise ModelError(f"{path} differs from the file that was judged (its digest is not the ledger's); it is not loaded")
+    try:
+        return skops.io.load(path, trusted=TRUSTED_TYPES)
+    except Exception as problem:
+        raise ModelError(f"{path} cannot be loaded: {problem}") from problem
+
+
+def _feature_names(pipeline: Pipeline) -> list[str]:
+    encoder = pipeline["features"]
+    return [*encoder.categorical, *encoder.numeric]
+
+
+def _trees(model: XGBoostModel, features: Features, seed: int) -> "xgboost.XGBClassifier":
+    return xgboost.XGBClassifier(
+        n_estimators=model.n_estimators,
+        max_depth=model.max_depth,
+        learning_rate=model.learning_rate,
+        tree_method="hist",
+        enable_categorical=True,
+        feature_types=["c"] * len(features.categorical) + ["q"] * len(features.numeric),
+        n_jobs=model.threads,
+        random_state=seed,
+    )
+
+
+def _one_hot(features: Features) -> ColumnTransformer:
+    numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY)
+    return ColumnTransformer([("categorical", categories, features.categorical), ("numeric", numbers, features.numeric)])
+
+
+def _linear(model: LogisticModel, seed: int) -> LogisticRegression:
+    return LogisticRegression(C=model.C, max_iter=200, random_state=seed)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """The declared parameters, flat, for a tracking server."""
+    return model.model_dump()

@@ -1,0 +1,38 @@
+"""Pictures where people would rather look than read. No pyplot: nothing global, nothing left open."""
+
+import base64
+import io
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+def importances(shares: Mapping[str, float]) -> Figure:
+    """Each feature's share in the model, largest on top."""
+    ordered = sorted(shares.items(), key=lambda item: item[1])
+    figure = Figure(figsize=(6, 0.28 * len(ordered) + 0.8), layout="tight")
+    axes = figure.subplots()
+    axes.barh([name for name, _ in ordered], [share for _, share in ordered], color="#3b7a57")
+    axes.set_xlabel("share of importance")
+    return figure
+
+
+def calibration(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean score against observed rate for each scorer (`evaluation.calibration_curve`); the diagonal is perfect."""
+    figure = Figure(figsize=(4.5, 4), layout="tight")
+    axes = figure.subplots()
+    top = max(float(curve[["score", "observed"]].max().max()) for curve in curves.values())
+    axes.plot([0, top], [0, top], color="grey", linestyle=":", label="perfect")
+    for name, curve in curves.items():
+        axes.plot(curve.score, curve.observed, marker="o", markersize=3, label=name)
+    axes.set(xlabel="mean score", ylabel="observed rate")
+    axes.legend(frameon=False)
+    return figure
+
+
+def as_markdown(figure: Figure) -> str:
+    """The figure as an inline image that the Dagster UI shows."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    return f"![plot](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"

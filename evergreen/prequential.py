@@ -1,0 +1,63 @@
+"""Comparing recipes on days that neither saw: both are fitted to the same cutoff, judged on the days after it, and the cutoff rolls on."""
+
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from evergreen.config import Product
+from evergreen.evaluation import score_card
+from evergreen.tasks import Floats
+
+Progress = Callable[[str], None]
+Fold = tuple[list[date], list[date]]
+
+
+def folds(whole_days: list[date], product: Product, days: int) -> list[Fold]:
+    """(training days, judging days) pairs whose judging days are the newest `days` whole mature days, in blocks of the evaluation window.
+
+    Fewer pairs where history is too short to train for the earliest.
+    """
+    step, least = product.evaluation.window.days, product.training.at_least.days
+    window = None if product.training.window == "expanding" else product.training.window.days
+    pairs: list[Fold] = []
+    for end in range(len(whole_days), len(whole_days) - days, -step):
+        start = max(end - step, len(whole_days) - days)
+        training = whole_days[:start] if window is None else whole_days[max(0, start - window) : start]
+        if start < least:
+            break
+        pairs.insert(0, (training, whole_days[start:end]))
+    return pairs
+
+
+def predict_prequentially(rows: pd.DataFrame, recipe: Product, pairs: list[Fold], progress: Progress = lambda _: None) -> tuple[pd.DataFrame, Floats]:
+    """Fit a recipe before each fold and predict the fold: the judging rows of all folds, in order, and their scores."""
+    from evergreen import models
+
+    judged, scores = [], []
+    for training, judging in pairs:
+        progress(f"fit through {training[-1]}, judge {judging[0]} to {judging[-1]}")
+        known = rows[rows.day.isin(pd.DatetimeIndex(training))]
+        fresh = rows[rows.day.isin(pd.DatetimeIndex(judging))]
+        pipeline = models.fit(recipe.training.model, recipe.features, recipe.training.seed, known)
+        judged.append(fresh)
+        scores.append(models.predict(pipeline, fresh))
+    return pd.concat(judged, ignore_index=True), np.concatenate(scores)
+
+
+def compare_recipes(rows: pd.DataFrame, whole_days: list[date], recipes: dict[str, Product], days: int, progress: Progress = lambda _: None) -> pd.DataFrame:
+    """The score card of several recipes on the same newest `days` prequential days; empty where history is too short for one fold.
+
+    `rows` must hold every recipe's features. The first recipe's slices and costs measure them all; a fold is used only if every
+    recipe has the days that it needs before it.
+    """
+    judge = next(iter(recipes.values()))
+    per_recipe = {name: folds(whole_days, recipe.model_copy(update={"evaluation": judge.evaluation}), days) for name, recipe in recipes.items()}
+    fewest = min(len(pairs) for pairs in per_recipe.values())
+    if not fewest:
+        return score_card(rows.iloc[:0], {}, judge)
+    scores = {}
+    for name, recipe in recipes.items():
+        judged, scores[name] = predict_prequentially(rows, recipe, per_recipe[name][-fewest:], lambda step, who=name: progress(f"{who}: {step}"))
+    return score_card(judged, scores, judge)

@@ -1,0 +1,98 @@
+"""Reading product files and overlays, with errors that name the file, the key and the near miss."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from evergreen.config import Product
+from evergreen.errors import ConfigError
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One YAML mapping. Raises ConfigError where the file is absent, unreadable or no mapping."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: not readable as YAML: {problem}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: a mapping of keys is expected, not {type(content).__name__}")
+    return content
+
+
+def parse(kind: type[S], content: dict[str, Any], origin: str) -> S:
+    """Validate a mapping; ConfigError lists every broken rule, one a line, prefixed with its origin."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as invalid:
+        lines = [f"{origin}: {_describe(kind, error)}" for error in invalid.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def load_product(path: Path) -> Product:
+    """One product file; its name must be the file's."""
+    product = parse(Product, read_yaml(path), str(path))
+    if product.name != path.stem:
+        raise ConfigError(f"{path}: name is {product.name!r}, but the file is called {path.name}: make them the same")
+    return product
+
+
+def load_products(folder: Path) -> dict[str, Product]:
+    """Every `*.yaml` of a folder, by product name. Raises ConfigError where there is none."""
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise ConfigError(f"{folder}: no product file (*.yaml) here; copy configs/products/flights.yaml to begin")
+    return {path.stem: load_product(path) for path in paths}
+
+
+def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of `base` with `changes` laid over it: mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        mergeable = isinstance(value, dict) and isinstance(base.get(key), dict)
+        if mergeable and value.get("kind", base[key].get("kind")) == base[key].get("kind"):
+            merged[key] = overlay(base[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def near_miss(word: str, known: list[str]) -> str:
+    """`; did you mean X?`, or nothing where no known word is close."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _describe(kind: type[BaseModel], error: Any) -> str:
+    """One validation error in words: the dotted key, what is wrong, and the way out."""
+    where = ".".join(str(part) for part in error["loc"]) or "the file"
+    if error["type"] == "extra_forbidden":
+        known = sorted(_fields_at(kind, error["loc"][:-1]))
+        return f"{where}: unknown key{near_miss(str(error['loc'][-1]), known)} (known here: {', '.join(known)})"
+    if error["type"] == "missing":
+        return f"{where}: this key is required"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
+
+
+def _fields_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
+    """The field names that are allowed at a location of the schema; union tags and list positions are stepped over."""
+    models = [kind]
+    for part in loc:
+        inner = [model for outer in models for model in _models_in(getattr(outer.model_fields.get(str(part)), "annotation", None))]
+        tagged = [model for model in models if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None))]
+        models = inner or tagged or models
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

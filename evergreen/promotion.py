@@ -1,0 +1,63 @@
+"""The promotion decision, and who serves when: the ledger of decisions is the truth.
+
+An entry carries the serving state that follows from it, so that the state on any day is read and never reconstructed.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from evergreen.gates import Gate
+from evergreen.ledger import Entry
+from evergreen.periods import ONE_DAY
+
+ROLES = ("champion", "previous", "baseline", "first")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`promoted`, `kept` (a gate refused) or `held` (evidence is missing), and the gate that decided."""
+
+    outcome: str
+    deciding_gate: str
+
+
+def decide(gates: list[Gate]) -> Decision:
+    """The first gate that blocks decides; where none does, the comparison has promoted."""
+    for gate in gates:
+        if gate.blocks:
+            return Decision("kept" if gate.verdict == "fail" else "held", gate.name)
+    return Decision("promoted", "comparison")
+
+
+def decision_id(product: str, day: date) -> str:
+    """One retrain a product and as-of day, whoever asks for it: schedule, sensor or hand."""
+    return f"{product}/{day}"
+
+
+def effective_from(day: date, scored_days: list[date]) -> date:
+    """The first period not yet scored when the promotion commits: what already happened is never rewritten."""
+    return max([day, *scored_days]) + ONE_DAY
+
+
+def serving_after(outcome: str, before: dict[str, Any], candidate: dict[str, Any], baseline: dict[str, Any], base_rate: float) -> dict[str, Any]:
+    """The serving state that follows a decision.
+
+    A state maps each of ROLES to a model record or None, and `base_rate` to the heuristic's answer. The newest baseline always
+    takes its place; the first champion ever stays as the yardstick of never retraining.
+    """
+    state = {role: before.get(role) for role in ROLES} | {"baseline": baseline, "base_rate": base_rate}
+    if outcome == "promoted":
+        state |= {"champion": candidate, "previous": state["champion"], "first": state["first"] or candidate}
+    return state
+
+
+def in_effect(entries: list[Entry], day: date) -> list[Entry]:
+    """The entries that a day knows of: a later decision is its future."""
+    return [entry for entry in entries if date.fromisoformat(entry["effective_from"]) <= day]
+
+
+def serving_as_of(entries: list[Entry], day: date) -> Entry | None:
+    """The entry that says who serves on a day; None before the first."""
+    known = in_effect(entries, day)
+    return known[-1] if known else None

@@ -1,0 +1,123 @@
+"""When to retrain: a pure decision from a day's history, called by the daily run, by the replay and by any backtest alike."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evergreen.config import DriftTrigger, PerformanceTrigger, Product, StalenessTrigger
+from evergreen.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known at the end of a day.
+
+    `excess`: by day, the served log-loss over its reference at promotion (`monitoring.daily_excess`). `drift`: the
+    importance-weighted PSI, None without a champion. `decisions`: as-of days of earlier retrain decisions, in order.
+    """
+
+    day: date
+    excess: pd.Series
+    drift: float | None
+    decisions: list[date]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One trigger on one day. `value` and `threshold` are None where there is not enough evidence."""
+
+    trigger: str
+    value: float | None
+    threshold: float | None
+    fired: bool
+    evidence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RetrainDecision:
+    """Whether to retrain, every trigger's reading, and what held a fired trigger back (None: nothing)."""
+
+    retrain: bool
+    readings: list[Reading]
+    held_back_by: str | None
+
+    @property
+    def fired(self) -> list[str]:
+        return [reading.trigger for reading in self.readings if reading.fired]
+
+    @property
+    def sentence(self) -> str:
+        if self.retrain:
+            return f"Retrain: {', '.join(self.fired)} fired."
+        if self.held_back_by:
+            return f"No retrain: {', '.join(self.fired)} fired, held back by {self.held_back_by}."
+        return "No retrain: no trigger fired."
+
+
+def decide(history: History, product: Product) -> RetrainDecision:
+    """Read each declared trigger, then apply cooldown and budget. Before the first decision nothing fires: the schedule starts."""
+    readers: dict[str, Callable[[History, Any], Reading]] = {"performance": _performance, "drift": _drift, "staleness": _staleness}
+    readings = [readers[trigger.kind](history, trigger) for trigger in product.retraining.triggers]
+    fired = any(reading.fired for reading in readings)
+    held_back = _held_back(history, product) if fired else None
+    return RetrainDecision(fired and held_back is None, readings, held_back)
+
+
+def alarm_threshold(excess: pd.Series, over: int, one_in: int) -> tuple[float | None, int]:
+    """The threshold that history passes on one day in `one_in`, and from how many rolling means it was taken.
+
+    Only means of windows that end before the current window begins are used: the window that is judged has no say in its own
+    bound. None where there are fewer than `one_in` of them.
+    """
+    means = excess.iloc[:-over].rolling(over).mean().dropna()
+    if len(means) < one_in:
+        return None, len(means)
+    return float(np.quantile(means, 1 - 1 / one_in)), len(means)
+
+
+def _performance(history: History, trigger: PerformanceTrigger) -> Reading:
+    """Fires when the window's mean excess is proven above zero and lies over the calibrated threshold."""
+    over = trigger.over.days
+    window = history.excess.iloc[-over:]
+    threshold, quiet = alarm_threshold(history.excess, over, trigger.false_alarms)
+    interval = mean_interval(window.to_list(), 0.95) if len(window) == over else None
+    if interval is None or threshold is None:
+        evidence = f"not enough evidence (n={len(window)} of {over} days judged, {quiet} of {trigger.false_alarms} earlier windows)"
+        return Reading("performance", interval.mean if interval else None, threshold, False, evidence)
+    fired = interval.low > 0 and interval.mean > threshold
+    return Reading("performance", interval.mean, threshold, fired, f"log-loss over its value at promotion: {interval}; bound from {quiet} windows")
+
+
+def _drift(history: History, trigger: DriftTrigger) -> Reading:
+    if history.drift is None:
+        return Reading("drift", None, trigger.psi, False, "not enough evidence (no champion to drift from)")
+    return Reading("drift", history.drift, trigger.psi, history.drift > trigger.psi, "importance-weighted PSI of the inputs")
+
+
+def _staleness(history: History, trigger: StalenessTrigger) -> Reading:
+    if not history.decisions:
+        return Reading("staleness", None, float(trigger.days), False, "not enough evidence (nothing was trained yet)")
+    age = (history.day - history.decisions[-1]).days
+    return Reading("staleness", float(age), float(trigger.days), age > trigger.days, f"days since the retrain of {history.decisions[-1]}")
+
+
+def _held_back(history: History, product: Product) -> str | None:
+    policy = product.retraining
+    if history.decisions and history.day - history.decisions[-1] <= policy.cooldown:
+        return f"cooldown ({policy.cooldown.days} days after {history.decisions[-1]})"
+    spent = [day for day in history.decisions if history.day - day < policy.budget.per]
+    if len(spent) >= policy.budget.retrains:
+        return f"budget ({len(spent)} of {policy.budget.retrains} retrains in {policy.budget.per.days} days)"
+    return None
+
+
+def first_day_of_history(day: date) -> date:
+    """How far back a decision looks: a year of judged days."""
+    return day - timedelta(days=365)

@@ -1,0 +1,95 @@
+"""Where a day's rows come from: a source reads one delivery for one day and changes nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+import pyarrow as pa
+
+from evergreen.config import FilesSource, PythonSource
+from evergreen.digests import digest_file
+from evergreen.errors import ConfigError, SourceError
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a source handed over for one day: events of that day, outcomes that became known on it, and where both came from."""
+
+    events: pd.DataFrame
+    outcomes: pd.DataFrame
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    def read(self, day: date) -> Delivery:
+        """The day's delivery. Raises SourceError, naming what could not be read."""
+        ...
+
+
+def open_source(config: FilesSource | PythonSource, home: Path) -> Source:
+    """The source that a product declares; relative file patterns start at `home`."""
+    if isinstance(config, PythonSource):
+        return FunctionSource(import_function(config.function), config.function)
+    return DailyFiles(str(home / config.events), str(home / config.outcomes))
+
+
+def import_function(path: str) -> Callable[..., Any]:
+    """The function behind `module:function`. Raises ConfigError where there is none."""
+    module, _, name = path.partition(":")
+    try:
+        function: Callable[..., Any] = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as problem:
+        raise ConfigError(f"{path}: cannot be imported ({problem}); write module:function, importable from the repository") from None
+    return function
+
+
+@dataclass(frozen=True)
+class DailyFiles:
+    """Parquet or CSV files, one of events and one of outcomes a day."""
+
+    events: str
+    outcomes: str
+
+    def read(self, day: date) -> Delivery:
+        paths = {"events": Path(self.events.format(day=day)), "outcomes": Path(self.outcomes.format(day=day))}
+        tables = {kind: read_table(path) for kind, path in paths.items()}
+        provenance = {kind: {"file": str(path), "sha256": digest_file(path), "bytes": path.stat().st_size} for kind, path in paths.items()}
+        return Delivery(tables["events"], tables["outcomes"], provenance)
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """A clone's own function `read(day) -> (events, outcomes)`."""
+
+    function: Callable[[date], tuple[pd.DataFrame, pd.DataFrame]]
+    name: str
+
+    def read(self, day: date) -> Delivery:
+        try:
+            events, outcomes = self.function(day)
+        except Exception as problem:
+            raise SourceError(f"{self.name} failed for {day}: {type(problem).__name__}: {problem}; mend it and run the day again") from problem
+        if not (isinstance(events, pd.DataFrame) and isinstance(outcomes, pd.DataFrame)):
+            raise SourceError(f"{self.name} must return two pandas frames, (events, outcomes), for {day}")
+        return Delivery(events, outcomes, {"events": {"function": self.name}, "outcomes": {"function": self.name}})
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet or CSV file (by its ending) as it is. Raises SourceError with the way out."""
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path, low_memory=False)
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise SourceError(
+            f"{path} has not been delivered: deliver it and run the day again (a day on which nothing happened is a file without rows)"
+        ) from None
+    except pd.errors.EmptyDataError:
+        raise SourceError(f"{path} is empty: a day on which nothing happened is a file with a header and no rows") from None
+    except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError, OSError) as problem:
+        kind = "CSV in UTF-8" if path.suffix == ".csv" else "Parquet"
+        raise SourceError(f"{path} is not readable as {kind} ({str(problem).splitlines()[0]:.120}): deliver it again") from None

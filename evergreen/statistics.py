@@ -1,0 +1,45 @@
+"""Intervals on daily paired differences: rows of one day resemble each other, so a day is one observation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided t interval for a mean over `days` blocks.
+
+    `smallest_effect` is the difference that a comparison of so many days would have seen with 80% power.
+    """
+
+    mean: float
+    low: float
+    high: float
+    days: int
+    smallest_effect: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over {self.days} days"
+
+
+def mean_interval(values: Sequence[float], confidence: float, looks: int = 1) -> Interval | None:
+    """The t interval of a mean, Bonferroni-corrected for `looks` comparisons; None with fewer than two values.
+
+    A missing value is an error of the caller: ValueError. Smallest effect: (t(1-alpha/2) + t(power)) * s / sqrt(n), the usual
+    sample-size formula solved for the effect.
+    """
+    observed = np.asarray(values, dtype=float)
+    if not np.isfinite(observed).all():
+        raise ValueError("an interval needs finite values: leave out blocks without evidence, and count them")
+    if len(observed) < 2:
+        return None
+    from scipy.stats import t
+
+    freedom, error = len(observed) - 1, observed.std(ddof=1) / np.sqrt(len(observed))
+    critical = float(t.ppf(1 - (1 - confidence) / 2 / looks, freedom))
+    reach = critical * error
+    mean = float(observed.mean())
+    return Interval(mean, float(mean - reach), float(mean + reach), len(observed), float((critical + t.ppf(POWER, freedom)) * error))

@@ -1,0 +1,85 @@
+"""What a task means: how a prediction becomes a decision, what it costs, and how it is measured.
+
+Gates, monitoring and reports speak to a `Task`; nothing outside this module knows what a class is.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from evergreen.config import Costs, Product
+from evergreen.errors import ModelError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Task(Protocol):
+    def threshold(self) -> float:
+        """The score from which the action is taken."""
+        ...
+
+    def check(self, scores: Floats, rows: int) -> None:
+        """Raise ModelError unless these are sound scores for so many rows."""
+        ...
+
+    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+        """Per-row measures that can be averaged over any block: `log_loss`, `expected_cost`, `squared_error`, `label`, `score`."""
+        ...
+
+    def ranking(self, labels: Floats, scores: Floats) -> float | None:
+        """A measure of order over a block; None where it is not defined."""
+        ...
+
+
+@dataclass(frozen=True)
+class Binary:
+    """One label, 0 or 1, and its probability."""
+
+    costs: Costs
+
+    def threshold(self) -> float:
+        """The probability at which acting and not acting cost the same, for calibrated scores.
+
+        (c_fp - c_tn) / (c_fp - c_tn + c_fn - c_tp), Elkan, The foundations of cost-sensitive learning, IJCAI 2001. It follows
+        from the costs alone: no row is looked at.
+        """
+        waste = self.costs.false_positive - self.costs.true_negative
+        return waste / (waste + self.costs.false_negative - self.costs.true_positive)
+
+    def check(self, scores: Floats, rows: int) -> None:
+        if scores.shape != (rows,):
+            raise ModelError(f"the model answered with shape {scores.shape} for {rows} rows")
+        if not np.isfinite(scores).all():
+            raise ModelError(f"the model answered {int((~np.isfinite(scores)).sum())} scores that are not finite")
+        if ((scores < 0) | (scores > 1)).any():
+            raise ModelError("the model answered probabilities outside 0 to 1")
+
+    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+        chance = np.clip(scores, 1e-7, 1 - 1e-7)
+        positive, act, costs = labels == 1, scores >= self.threshold(), self.costs
+        acted = np.where(positive, costs.true_positive, costs.false_positive)
+        left = np.where(positive, costs.false_negative, costs.true_negative)
+        return pd.DataFrame(
+            {
+                "log_loss": -np.log(np.where(positive, chance, 1 - chance)),
+                "expected_cost": np.where(act, acted, left),
+                "squared_error": (scores - labels) ** 2,
+                "label": labels,
+                "score": scores,
+            }
+        )
+
+    def ranking(self, labels: Floats, scores: Floats) -> float | None:
+        """Area under the ROC curve; None where a class is missing."""
+        if len(np.unique(labels)) < 2:
+            return None
+        from sklearn.metrics import roc_auc_score
+
+        return float(roc_auc_score(labels, scores))
+
+
+def task_of(product: Product) -> Task:
+    """The task that a product declares."""
+    return {"binary": Binary}[product.task](product.decision.costs)

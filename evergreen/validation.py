@@ -1,0 +1,185 @@
+"""Which rows of a day are good: rules from the config, checked by pandera; bad rows leave with their reasons."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from evergreen.config import ColumnRule, Product
+from evergreen.periods import Periods
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+Reasons = list[tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A day split in two: rows in = accepted + quarantined, always.
+
+    `refused` says why the whole day is refused (then `batch` is empty and every row is in quarantine); None means that it is not.
+    """
+
+    batch: pd.DataFrame
+    quarantine: pd.DataFrame
+    refused: str | None
+
+
+def validate(events: pd.DataFrame, product: Product, day: date) -> Validated:
+    """Type, check and split a day's events.
+
+    The batch has the columns that the product names: the id (string), times (UTC), numeric features (float64) and categories
+    (string). The quarantine has `id`, `reasons` and `row`, the original as JSON.
+    """
+    absent = [name for name in needed_columns(product) if name not in events.columns]
+    if absent:
+        present = ", ".join(map(str, events.columns))
+        return _refuse(events, product, f"columns are missing: {', '.join(absent)} (delivered: {present})")
+    rows = events.reset_index(drop=True)
+    typed, reasons = _typed(rows, product)
+    reasons += _timing_reasons(typed, product, day) + _schema_reasons(typed, product)
+    refused = _refusal(len(rows), len({row for row, _ in reasons}), product)
+    if refused:
+        return _refuse(rows, product, refused)
+    bad = sorted({row for row, _ in reasons})
+    return Validated(typed.drop(index=bad).reset_index(drop=True), _quarantine(rows, product, reasons), None)
+
+
+def needed_columns(product: Product) -> list[str]:
+    """Every event column that the config names, once, in a fixed order."""
+    maturity = [product.label.matures_at] if product.label.matures_at else []
+    names = [product.id, *_time_columns(product), *maturity, *product.features.names, *product.validation.columns]
+    return list(dict.fromkeys(names))
+
+
+def empty_batch(product: Product) -> pd.DataFrame:
+    """A batch without rows, with the types that a batch has."""
+    columns = {name: pd.Series(dtype=_kind(name, product)) for name in needed_columns(product)}
+    return pd.DataFrame(columns)
+
+
+def _time_columns(product: Product) -> list[str]:
+    return [product.time.event, *product.time.known_at]
+
+
+def _kind(name: str, product: Product) -> str:
+    if name in _time_columns(product) or name == product.label.matures_at:
+        return "datetime64[us, UTC]"
+    rule = product.validation.columns.get(name, ColumnRule())
+    return "float64" if name in product.features.numeric or rule.between else "str"
+
+
+def _typed(rows: pd.DataFrame, product: Product) -> tuple[pd.DataFrame, Reasons]:
+    """Each column in its type; a value that cannot be turned into it becomes missing and gives a reason."""
+    typed, reasons = empty_batch(product).reindex(rows.index), []
+    for name in typed.columns:
+        kind = _kind(name, product)
+        if kind == "float64":
+            converted = pd.to_numeric(rows[name], errors="coerce").astype("float64")
+        elif kind == "str":
+            converted = rows[name].astype("str").where(rows[name].notna())
+        else:
+            converted = to_utc(rows[name], product.time.timezone)
+        lost = rows.index[rows[name].notna() & converted.isna()]
+        reasons += [(int(row), f"{name}: not a {'number' if kind == 'float64' else 'time'}") for row in lost]
+        typed[name] = converted
+    return typed, reasons
+
+
+def to_utc(times: pd.Series, timezone: str) -> pd.Series:
+    """Times as UTC; a naive time is local in the product's zone; what is no time, or no single moment, becomes missing."""
+    parsed = pd.to_datetime(times, errors="coerce", format="ISO8601" if times.dtype.kind not in "M" else None)
+    if not isinstance(parsed.dtype, pd.DatetimeTZDtype):
+        parsed = parsed.dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+    return parsed.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+
+
+def _timing_reasons(typed: pd.DataFrame, product: Product, day: date) -> Reasons:
+    event = typed[product.time.event]
+    missing = [(int(row), f"{product.time.event}: missing") for row in typed.index[event.isna()]]
+    elsewhere = event.notna() & (Periods.of(product.time).holding(event) != pd.Timestamp(day))
+    reasons = missing + [(int(row), f"{product.time.event}: not on {day}") for row in typed.index[elsewhere]]
+    for name in product.time.known_at:
+        late = typed[name] > event - product.time.predict_before
+        reasons += [(int(row), f"{name}: later than the moment of prediction") for row in typed.index[late]]
+    return reasons
+
+
+def _schema_reasons(typed: pd.DataFrame, product: Product) -> Reasons:
+    """What pandera finds, as (row, reason)."""
+    from pandera.errors import SchemaErrors
+
+    try:
+        _schema(product).validate(typed, lazy=True)
+    except SchemaErrors as errors:
+        cases = errors.failure_cases.dropna(subset=["index"])
+        return [(int(case.index), f"{case.column}: {_in_words(case.check)}") for case in cases.itertuples(index=False, name="Case")]
+    return []
+
+
+def _schema(product: Product) -> "pa.DataFrameSchema":
+    """The row rules as a pandera schema; the second of two rows with one id is the bad one."""
+    import pandera.pandas as pa
+
+    rules = product.validation.columns
+    columns = {
+        name: pa.Column(None, _checks(rules.get(name, ColumnRule())), nullable=not rules.get(name, ColumnRule()).required)
+        for name in [*product.features.names, *rules]
+    }
+    columns[product.id] = pa.Column(None, nullable=False, unique=True, report_duplicates="exclude_first")
+    return pa.DataFrameSchema(columns)
+
+
+def _checks(rule: ColumnRule) -> "list[pa.Check]":
+    import pandera.pandas as pa
+
+    checks = []
+    if rule.between:
+        checks.append(pa.Check.in_range(*rule.between))
+    if rule.one_of:
+        checks.append(pa.Check.isin(rule.one_of))
+    return checks
+
+
+def _in_words(check: str) -> str:
+    return {"not_nullable": "missing", "field_uniqueness": "the id came before"}.get(check, f"not {check}")
+
+
+def _refusal(rows: int, bad: int, product: Product) -> str | None:
+    """Why the whole day is refused, or None."""
+    rule, limit = product.validation.rows_per_day, product.validation.quarantine_at_most
+    if rows < rule.at_least:
+        return f"volume: {rows} rows, at least {rule.at_least} are expected a day"
+    if rule.at_most is not None and rows > rule.at_most:
+        return f"volume: {rows} rows, at most {rule.at_most} are expected a day"
+    if rows and bad == rows:
+        return f"all {rows} rows are bad"
+    if rows and bad / rows > limit:
+        return f"{bad} of {rows} rows are bad ({bad / rows:.1%}, at most {limit:.1%} may be)"
+    return None
+
+
+def _refuse(rows: pd.DataFrame, product: Product, reason: str) -> Validated:
+    rows = rows.reset_index(drop=True)
+    reasons = [(row, reason) for row in range(len(rows))]
+    return Validated(empty_batch(product), _quarantine(rows, product, reasons), reason)
+
+
+def _quarantine(rows: pd.DataFrame, product: Product, reasons: Reasons) -> pd.DataFrame:
+    texts: dict[int, list[str]] = {}
+    for row, reason in reasons:
+        texts.setdefault(row, []).append(reason)
+    bad = rows.loc[sorted(texts)]
+    ids = bad[product.id].astype("str") if product.id in bad else pd.Series("", index=bad.index)
+    originals = [json.dumps(record, default=str) for record in bad.to_dict("records")]
+    return pd.DataFrame(
+        {
+            "id": ids.to_numpy(),
+            "reasons": ["; ".join(dict.fromkeys(texts[row])) for row in bad.index],
+            "row": originals,
+        },
+        dtype="str",
+    )

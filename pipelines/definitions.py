@@ -1,0 +1,38 @@
+"""The code location: every product's definitions, merged. Importing it loads neither mlflow nor xgboost nor scikit-learn."""
+
+import dagster as dg
+
+from evergreen.config import Product
+from evergreen.product_files import load_products
+from pipelines import places
+from pipelines.jobs import daily_job, experiment_job, product_assets, retrain_job
+from pipelines.registry import Registry
+from pipelines.resources import Home
+from pipelines.schedules import daily_schedule, retrain_schedule
+from pipelines.sensors import failure_sensor, retrain_sensor
+
+
+def product_definitions(product: Product) -> dg.Definitions:
+    """Everything that one product file stands for."""
+    return dg.Definitions(
+        assets=product_assets(product),
+        jobs=[daily_job(product), retrain_job(product), experiment_job(product)],
+        schedules=[daily_schedule(product), retrain_schedule(product)],
+        sensors=[retrain_sensor(product), failure_sensor(product)],
+    )
+
+
+def build_definitions() -> dg.Definitions:
+    """Every product of the configs folder, with the resources of this installation.
+
+    Raises ConfigError, naming the file and the key, where a product file breaks a rule.
+    """
+    home = str(places.home())
+    shared = dg.Definitions(
+        resources={"home": Home(path=home), "registry": Registry(home=home, tracking_uri=places.tracking_uri())},
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(shared, *[product_definitions(product) for product in load_products(places.configs() / "products").values()])
+
+
+defs = build_definitions()

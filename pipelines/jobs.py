@@ -1,0 +1,68 @@
+"""A product's jobs. The daily job and the retrain job materialize disjoint assets; one run at a time a product (configs/dagster.yaml)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from assets.evaluation import evaluation_assets
+from assets.experiment import experiment_op
+from assets.ingestion import ingestion_assets
+from assets.labeling import labeling_assets
+from assets.monitoring import monitoring_assets
+from assets.promotion import promotion_assets
+from assets.report import report_assets
+from assets.scoring import scoring_assets
+from assets.training import training_assets
+from assets.validation import validation_assets
+from evergreen.config import Product
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+Stages = tuple[Callable[[Product], list[dg.AssetsDefinition]], ...]
+DAILY_STAGES = (ingestion_assets, validation_assets, labeling_assets, scoring_assets, monitoring_assets, report_assets)
+RETRAIN_STAGES = (training_assets, evaluation_assets, promotion_assets)
+PRODUCT_TAG = "evergreen/product"
+
+
+def daily_name(product: Product) -> str:
+    return f"{product.name}_daily"
+
+
+def retrain_name(product: Product) -> str:
+    return f"{product.name}_retrain"
+
+
+def experiment_name(product: Product) -> str:
+    return f"{product.name}_experiment"
+
+
+def product_assets(product: Product) -> list[dg.AssetsDefinition]:
+    """Every asset of a product, in the order of its stages."""
+    return [asset for stage in (*DAILY_STAGES, *RETRAIN_STAGES) for asset in stage(product)]
+
+
+def daily_job(product: Product) -> "AssetJob":
+    """Ingestion to retrain decision and report, for one day."""
+    return _job(daily_name(product), DAILY_STAGES, product, "Ingest, validate, label, score, monitor and decide, for one day.")
+
+
+def retrain_job(product: Product) -> "AssetJob":
+    """Training set to promotion, as of one day."""
+    return _job(retrain_name(product), RETRAIN_STAGES, product, "Train baselines and a candidate, judge them, decide on promotion.")
+
+
+def experiment_job(product: Product) -> dg.JobDefinition:
+    """An overlay against the current recipe; writes MLflow alone."""
+
+    @dg.job(name=experiment_name(product), tags={PRODUCT_TAG: product.name}, description="Compare an overlay with the current recipe.")
+    def job() -> None:
+        experiment_op(product)()
+
+    return job
+
+
+def _job(name: str, stages: Stages, product: Product, description: str) -> "AssetJob":
+    selection = dg.AssetSelection.assets(*[key for stage in stages for asset in stage(product) for key in asset.keys])
+    return dg.define_asset_job(name, selection=selection, description=description, tags={PRODUCT_TAG: product.name})

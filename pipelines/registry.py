@@ -1,0 +1,231 @@
+"""MLflow: where trained models are logged and registered. Nothing else speaks to it, and it is imported only when it is used.
+
+Scoring does not depend on it: a registered file is kept in the home under its digest, and is fetched only where it is missing.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from evergreen.digests import digest_file
+from evergreen.errors import RegistryError
+from evergreen.promotion import ROLES
+from evergreen.storage import write_bytes
+from pipelines import places
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+    from sklearn.pipeline import Pipeline
+
+MODEL_FILE = "model.skops"
+REQUIREMENTS = ["scikit-learn", "xgboost", "skops", "pandas"]
+ALIASES = {role: role for role in ROLES if role != "first"} | {"first": "never_retrained"}
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What is logged of one training: `role` is candidate or baseline, `decision` the retrain that it belongs to."""
+
+    product: str
+    decision: str
+    role: str
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    figures: "Mapping[str, Figure]"
+
+
+class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The tracking server and the model registry of one installation."""
+
+    home: str
+    tracking_uri: str
+
+    def log(self, run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
+        """Log a training run with its model, and register one version.
+
+        Returns `version`, `run_id` and `digest` (SHA-256 of the model file). A version of the same decision, role and tags that an
+        interrupted attempt registered is returned instead of a second one. Raises RegistryError where MLflow does not answer.
+        """
+        with self._connected() as client:
+            found = self._registered(client, run)
+            if found is None:
+                self._close_interrupted(client, run)
+                found = self._log_and_register(client, run, pipeline, example)
+        return {**found, "digest": digest_file(self._fetch(run.product, found["version"], found["run_id"]))}
+
+    def log_evaluation(self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], figures: "Mapping[str, Figure]") -> None:
+        """Add what the judge found to a training's run."""
+        with self._connected() as client:
+            for name, value in metrics.items():
+                client.log_metric(run_id, name, value)
+            for name, value in tags.items():
+                client.set_tag(run_id, name, value)
+            for name, figure in figures.items():
+                client.log_figure(run_id, figure, f"{name}.png")
+
+    def log_experiment(self, experiment: str, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str]) -> int:
+        """Log an experiment's outcome; returns how often this evaluation set was looked at, this time included."""
+        import mlflow
+
+        with self._connected() as client:
+            identity = self._experiment(client, experiment)
+            with mlflow.start_run(experiment_id=identity, run_name=name, tags=dict(tags)):
+                mlflow.log_params(dict(parameters))
+                mlflow.log_metrics(dict(metrics))
+            digest = tags["evergreen.evaluation_digest"]
+            return len(client.search_runs([identity], f"tags.`evergreen.evaluation_digest` = '{digest}' and attributes.status = 'FINISHED'"))
+
+    def load(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
+        """The model of a ledger record: from the home, or fetched where it is missing; its digest is checked before it is loaded.
+
+        Raises ModelError or RegistryError.
+        """
+        path = self._kept(product, record["digest"])
+        if not path.exists():
+            with self._connected():
+                self._fetch(product, record["version"], record["run_id"])
+        return _load(path, record["digest"])
+
+    def reload(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
+        """The model as the registry has it now, not as the home kept it."""
+        from evergreen import models
+
+        with self._connected(), tempfile.TemporaryDirectory() as folder:
+            return models.load(self._download(product, record["version"], Path(folder)), record["digest"])
+
+    def project(self, product: str, serving: Mapping[str, Any]) -> list[str]:
+        """Make the registry's aliases say what the ledger says; returns the aliases that had to be moved."""
+        from mlflow.exceptions import MlflowException
+
+        with self._connected() as client:
+            try:
+                current = dict(client.get_registered_model(product).aliases)
+            except MlflowException:
+                return []
+            wanted = {ALIASES[role]: str(serving[role]["version"]) for role in ROLES if serving.get(role)}
+            moved = [alias for alias in ALIASES.values() if str(current.get(alias)) != str(wanted.get(alias))]
+            for alias in moved:
+                if alias in wanted:
+                    client.set_registered_model_alias(product, alias, wanted[alias])
+                else:
+                    client.delete_registered_model_alias(product, alias)
+            return moved
+
+    def run_url(self, run_id: str) -> str:
+        return f"{places.mlflow_url()}/#/experiments/0/runs/{run_id}"
+
+    def _log_and_register(self, client: "MlflowClient", run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
+        import mlflow
+        from mlflow.models import infer_signature
+
+        from evergreen.models import TRUSTED_TYPES
+
+        tags = {**run.tags, "evergreen.decision": run.decision, "evergreen.role": run.role}
+        with mlflow.start_run(
+            experiment_id=self._experiment(client, run.product), run_name=f"{run.role} {run.decision.split('/')[-1]}", tags=tags
+        ) as active:
+            mlflow.log_params(dict(run.parameters))
+            mlflow.log_metrics(dict(run.metrics))
+            for name, figure in run.figures.items():
+                mlflow.log_figure(figure, f"{name}.png")
+            logged = mlflow.sklearn.log_model(
+                pipeline,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED_TYPES,
+                signature=infer_signature(example, pipeline.predict_proba(example)),
+                pip_requirements=REQUIREMENTS,
+                pyfunc_predict_fn="predict_proba",
+            )
+            self._ensure_registered_model(client, run.product)
+            version = client.create_model_version(run.product, logged.model_uri, active.info.run_id, tags=tags, model_id=logged.model_id)
+        return {"version": int(version.version), "run_id": active.info.run_id}
+
+    def _registered(self, client: "MlflowClient", run: TrainingRun) -> dict[str, Any] | None:
+        versions = client.search_model_versions(
+            f"name = '{run.product}' and tags.`evergreen.decision` = '{run.decision}' and tags.`evergreen.role` = '{run.role}'"
+        )
+        same = [v for v in versions if all(v.tags.get(name) == run.tags[name] for name in ("evergreen.training_digest", "evergreen.recipe"))]
+        return {"version": int(same[0].version), "run_id": same[0].run_id} if same else None
+
+    def _close_interrupted(self, client: "MlflowClient", run: TrainingRun) -> None:
+        """Runs that an earlier attempt at this training left open are marked as killed."""
+        query = f"tags.`evergreen.decision` = '{run.decision}' and tags.`evergreen.role` = '{run.role}' and attributes.status = 'RUNNING'"
+        for left in client.search_runs([self._experiment(client, run.product)], query):
+            client.set_terminated(left.info.run_id, "KILLED")
+
+    def _experiment(self, client: "MlflowClient", name: str) -> str:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        local = self.tracking_uri.startswith("sqlite")
+        return str(client.create_experiment(name, str(Path(self.home) / "mlflow" / "artifacts" / name) if local else None))
+
+    def _ensure_registered_model(self, client: "MlflowClient", name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.get_registered_model(name)
+        except MlflowException:
+            client.create_registered_model(name)
+
+    def _kept(self, product: str, digest: str) -> Path:
+        return Path(self.home) / product / "models" / f"{digest}.skops"
+
+    def _fetch(self, product: str, version: int, run_id: str) -> Path:
+        """Copy a registered model file into the home, under its digest."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = self._download(product, version, Path(folder))
+            kept = self._kept(product, digest_file(file))
+            write_bytes(file.read_bytes(), kept)
+        return kept
+
+    def _download(self, product: str, version: int, folder: Path) -> Path:
+        import mlflow
+
+        place = Path(mlflow.artifacts.download_artifacts(f"models:/{product}/{version}", dst_path=str(folder)))
+        return place / MODEL_FILE
+
+    @contextmanager
+    def _connected(self) -> "Iterator[MlflowClient]":
+        """An MLflow client; whatever MLflow raises leaves as RegistryError with the way out."""
+        for name, value in {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+        }.items():
+            os.environ.setdefault(name, value)
+        if self.tracking_uri.startswith("sqlite:///"):
+            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        try:
+            mlflow.set_tracking_uri(self.tracking_uri)
+            yield mlflow.MlflowClient(self.tracking_uri)
+        except (MlflowException, OSError) as problem:
+            raise RegistryError(
+                f"MLflow at {self.tracking_uri} does not answer as it should ({str(problem).splitlines()[0]:.200}): start that server, or "
+                "unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day again; scoring goes on meanwhile"
+            ) from problem
+
+
+@lru_cache(maxsize=16)
+def _load(path: Path, digest: str) -> "Pipeline":
+    from evergreen import models
+
+    return models.load(path, digest)

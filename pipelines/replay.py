@@ -1,0 +1,189 @@
+"""Replay: real days through the real jobs, with the product's own schedules and sensor under an injected clock.
+
+For each day the clock moves through the ticks that the day's end brings; what a schedule or the sensor requests is executed here,
+in this process, on the persistent instance. A request that was carried out is never carried out again: run keys are checked on the
+instance, and decisions in the ledger.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+import dagster as dg
+from croniter import croniter
+
+from evergreen.config import FilesSource, Product
+from evergreen.errors import EvergreenError
+from evergreen.periods import ONE_DAY, Periods, days_between
+from evergreen.promotion import decision_id, serving_as_of
+from evergreen.sources import import_function
+from pipelines import places
+from pipelines.failures import RunFailed, explain_failure
+from pipelines.instance import close_interrupted_runs, opened_instance, succeeded
+from pipelines.jobs import daily_name, retrain_name
+from pipelines.registry import Registry
+from pipelines.resources import Home
+from pipelines.schedules import daily_schedule, retrain_schedule
+from pipelines.sensors import retrain_sensor
+
+IN_PROCESS_TAG = "evergreen/in_process"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Watcher(Protocol):
+    """Who is told what happens, for a progress bar."""
+
+    def starts(self, days: int) -> None: ...
+
+    def day(self, day: date, serving: str, happened: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One product's life on one instance."""
+
+    product: Product
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    home: Home
+    registry: Registry
+
+    def run(self, last: date, watcher: Watcher) -> int:
+        """Every day up to `last` that is not done yet; returns how many were done. Raises RunFailed at the first run that fails."""
+        jobs = {daily_name(self.product), retrain_name(self.product)}
+        if close_interrupted_runs(self.instance, jobs, IN_PROCESS_TAG):
+            watcher.note("A run that was interrupted is done again.")
+        self._repair_aliases(watcher)
+        left = self.days_left(last)
+        watcher.starts(len(left))
+        resumed = [left[0] - ONE_DAY] if left else [last]
+        for day in resumed:
+            if self.product.time.start <= day:
+                self._live_through(day)
+        for day in left:
+            happened = self._live_through(day)
+            watcher.day(day, self.serving(day), "; ".join(happened))
+        return len(left)
+
+    def days_left(self, last: date) -> list[date]:
+        """The days from the first one that is not done; done means that its report, the last daily asset, exists on the instance."""
+        done = self.instance.get_materialized_partitions(dg.AssetKey([self.product.name, "health_report"]))
+        days = days_between(self.product.time.start, last)
+        first = next((number for number, day in enumerate(days) if str(day) not in done), len(days))
+        return days[first:]
+
+    def serving(self, day: date) -> str:
+        """Who serves on a day, in words."""
+        entry = serving_as_of(self.home.promotions(self.product).entries(), day)
+        if entry is None:
+            return "heuristic"
+        champion = entry["serving"]["champion"]
+        return f"champion v{champion['version']}" if champion else f"baseline v{entry['serving']['baseline']['version']}"
+
+    def _live_through(self, day: date) -> list[str]:
+        """Carry out what the ticks after a day's end ask for; returns what happened beyond the daily run."""
+        happened = []
+        for moment, schedule in self._ticks(day):
+            requests = schedule.evaluate_tick(self._schedule_context(moment)).run_requests
+            for request in requests or []:
+                happened += self._carry_out(schedule.job_name, request)
+            for request in self._sensor_requests():
+                happened += self._carry_out(retrain_name(self.product), request)
+        return happened
+
+    def _ticks(self, day: date) -> list[tuple[datetime, dg.ScheduleDefinition]]:
+        """The moments at which the schedules tick while `day` is the newest day that is over, in order."""
+        periods = Periods.of(self.product.time)
+        begin, end = periods.ends(day), periods.ends(day + ONE_DAY)
+        ticks = []
+        for build in (daily_schedule, retrain_schedule):
+            schedule = self.definitions.resolve_schedule_def(build(self.product).name)
+            cron = croniter(str(schedule.cron_schedule), begin.astimezone(periods.zone))
+            moment = cron.get_next(datetime)
+            while moment < end:
+                ticks.append((moment, schedule))
+                moment = cron.get_next(datetime)
+        return sorted(ticks, key=lambda tick: tick[0])
+
+    def _schedule_context(self, moment: datetime) -> dg.ScheduleEvaluationContext:
+        return dg.build_schedule_context(
+            self.instance,
+            scheduled_execution_time=moment,
+            repository_def=self.definitions.get_repository_def(),
+            resources={"home": self.home},
+        )
+
+    def _sensor_requests(self) -> list[dg.RunRequest]:
+        sensor = self.definitions.resolve_sensor_def(retrain_sensor(self.product).name)
+        context = dg.build_sensor_context(
+            self.instance, repository_def=self.definitions.get_repository_def(), resources={"home": self.home}, sensor_name=sensor.name
+        )
+        return list(sensor.evaluate_tick(context).run_requests or [])
+
+    def _carry_out(self, job: str, request: dg.RunRequest) -> list[str]:
+        """Execute a request unless it was carried out before; returns the decision, if it made one, in words."""
+        if request.run_key and succeeded(self.instance, request.run_key):
+            return []
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=request.partition_key,
+            tags={**request.tags, "dagster/run_key": request.run_key or "", IN_PROCESS_TAG: "true"},
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise RunFailed(explain_failure(result, job, request.partition_key or ""))
+        if job != retrain_name(self.product):
+            return []
+        entry = self.home.promotions(self.product).find(decision_id(self.product.name, date.fromisoformat(str(request.partition_key))))
+        return [f"retrain ({entry['requested_by']}): {entry['decision']} by {entry['deciding_gate']}"] if entry else []
+
+    def _repair_aliases(self, watcher: Watcher) -> None:
+        """MLflow's aliases follow the ledger: what a killed promotion left undone is done here."""
+        entries = self.home.promotions(self.product).entries()
+        if not entries:
+            return
+        try:
+            moved = self.registry.project(self.product.name, entries[-1]["serving"])
+        except EvergreenError as problem:
+            watcher.note(f"Aliases were not checked: {problem}")
+            return
+        if moved:
+            watcher.note(f"MLflow aliases repaired from the ledger: {', '.join(moved)}.")
+
+
+@contextmanager
+def opened_replay(product: Product) -> Iterator[Replay]:
+    """A replay that no other process can run at the same time. Raises EvergreenError where one does."""
+    from pipelines.definitions import build_definitions
+
+    with opened_instance() as instance, _only_one(product):
+        home = Home(path=str(places.home()))
+        registry = Registry(home=str(places.home()), tracking_uri=places.tracking_uri())
+        yield Replay(product, build_definitions(), instance, home, registry)
+
+
+def deliver_sample(product: Product) -> int:
+    """Fill the landing zone where the product declares a sample; returns how many files were written."""
+    source = product.source
+    if not isinstance(source, FilesSource) or source.sample is None:
+        return 0
+    home = places.home()
+    return int(import_function(source.sample)(str(home / source.events), str(home / source.outcomes)))
+
+
+@contextmanager
+def _only_one(product: Product) -> Iterator[None]:
+    path = places.home() / product.name / "replay.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EvergreenError(f"another replay of {product.name} is running on {places.home()}: wait for it, or stop it") from None
+        yield

@@ -1,0 +1,48 @@
+"""What assets are given: the home with its stores and ledgers, and the model registry."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from evergreen.config import Product
+from evergreen.ledger import Ledger
+from evergreen.sources import Source, open_source
+from evergreen.storage import Store
+from pipelines import places
+
+
+class Home(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The folder in which everything lies; the only way from an asset to a path."""
+
+    path: str
+
+    def store(self, product: Product) -> Store:
+        return Store(Path(self.path) / product.name)
+
+    def promotions(self, product: Product) -> Ledger:
+        """The promotion ledger: the truth about who serves when."""
+        return self._ledger(product, "promotions")
+
+    def evaluation_sets(self, product: Product) -> Ledger:
+        return self._ledger(product, "evaluation_sets")
+
+    def alerts(self, product: Product) -> Ledger:
+        return self._ledger(product, "alerts")
+
+    def source(self, product: Product) -> Source:
+        return open_source(product.source, Path(self.path))
+
+    def _ledger(self, product: Product, name: str) -> Ledger:
+        return Ledger(Path(self.path) / product.name / "ledgers" / f"{name}.jsonl")
+
+
+@cache
+def git_commit() -> str:
+    """The commit of this checkout, `-dirty` where files were changed; `unknown` outside git."""
+    try:
+        command = ["git", "-C", str(places.REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
