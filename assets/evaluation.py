@@ -42,7 +42,9 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         made = manifest(view, rows, split_days(rows.whole_days(), product).judging)
         recorded = home.evaluation_sets(product).append(stage.decision(view.day), made)
         view.store.write_document("evaluation_set", view.day, {**made, "version": recorded["number"]})
-        shown = {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "coverage", "base_rate", "digest")}
+        shown = {
+            name: made[name] for name in ("first_day", "last_day", "rows", "pending", "coverage", "base_rate", "digest")
+        }
         return stage.result("evaluation_set", {"version": recorded["number"], **shown})
 
     @dg.asset(
@@ -61,7 +63,9 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         recorded = home.promotions(product).find(stage.decision(view.day))
         if recorded:
             report = view.store.read_document("evaluation_report", view.day)
-            return stage.result("evaluation_report", {**_shown(report), "note": "decided already: the recorded report stands"})
+            return stage.result(
+                "evaluation_report", {**_shown(report), "note": "decided already: the recorded report stands"}
+            )
         before = [entry for entry in home.promotions(product).entries() if entry["as_of"] < str(view.day)]
         champion = before[-1]["serving"]["champion"] if before else None
         report, rows, scores = _measure(view, registry, champion)
@@ -69,15 +73,23 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         candidate = view.store.read_document("candidate_model", view.day)
         known = profile(rows, product.features, candidate["importances"], scores["candidate"])
         view.store.write_document("profile", view.day, known)
-        curves = {name: evaluation.calibration_curve(rows.label.to_numpy(), values) for name, values in scores.items() if name != "prior"}
+        curves = {
+            name: evaluation.calibration_curve(rows.label.to_numpy(), values)
+            for name, values in scores.items()
+            if name != "prior"
+        }
         figure = plots.calibration(curves)
         _log(registry, view, report, candidate, {"calibration": figure})
-        return stage.result("evaluation_report", {**_shown(report), "calibration": dg.MetadataValue.md(plots.as_markdown(figure))})
+        return stage.result(
+            "evaluation_report", {**_shown(report), "calibration": dg.MetadataValue.md(plots.as_markdown(figure))}
+        )
 
     return [evaluation_set, evaluation_report]
 
 
-def _measure(view: AsOf, registry: Registry, champion: dict[str, Any] | None) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Floats]]:
+def _measure(
+    view: AsOf, registry: Registry, champion: dict[str, Any] | None
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Floats]]:
     """The report, the judging rows and every scorer's scores on them."""
     from evergreen import models
 
@@ -86,9 +98,13 @@ def _measure(view: AsOf, registry: Registry, champion: dict[str, Any] | None) ->
     rows = read_manifest_rows(view, judging)
     records = {name: store.read_document(f"{name}_model", view.day) for name in ("candidate", "baseline")}
     records |= {"champion": champion} if champion else {}
-    compared = evaluation.refuse_overlap(rows[product.id], {name: _trained_on(view, record) for name, record in records.items()})
+    compared = evaluation.refuse_overlap(
+        rows[product.id], {name: _trained_on(view, record) for name, record in records.items()}
+    )
     pipelines = {name: registry.load(product.name, record) for name, record in records.items()}
     scores = {name: models.predict(pipeline, rows) for name, pipeline in pipelines.items()}
+    for values in scores.values():
+        task_of(product).check(values, len(rows))
     scores["prior"] = np.full(len(rows), records["candidate"]["base_rate"])
     report = {
         "evaluation_version": judging["version"],
@@ -100,7 +116,9 @@ def _measure(view: AsOf, registry: Registry, champion: dict[str, Any] | None) ->
         "latency_p99": _latency(pipelines["candidate"], rows),
         "champion": champion["version"] if champion else None,
         "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},
-        "card": evaluation.score_card(rows, scores, product).assign(day=lambda card: card.day.astype("str")).to_dict("records"),
+        "card": evaluation.score_card(rows, scores, product)
+        .assign(day=lambda card: card.day.astype("str"))
+        .to_dict("records"),
         "change": _change(view, champion),
     }
     return report, rows, scores
@@ -110,7 +128,9 @@ def _trained_on(view: AsOf, record: dict[str, Any]) -> pd.Series:
     return possible_training_ids(view, view.store.read_document("training_set", date.fromisoformat(record["as_of"])))
 
 
-def _reload_error(view: AsOf, registry: Registry, record: dict[str, Any], rows: pd.DataFrame, expected: Floats) -> str | None:
+def _reload_error(
+    view: AsOf, registry: Registry, record: dict[str, Any], rows: pd.DataFrame, expected: Floats
+) -> str | None:
     """What differs when the candidate is fetched back from the registry; None where nothing does."""
     from evergreen import models
 
@@ -134,7 +154,7 @@ def _latency(pipeline: Any, rows: pd.DataFrame) -> float:
     return float(np.quantile(seconds, 0.99)) if seconds else 0.0
 
 
-def _change(view: AsOf, champion: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+def _change(view: AsOf, champion: dict[str, Any] | None) -> list[dict[Any, Any]] | None:
     """Daily log-loss of the candidate's recipe and of the champion's on prequential days; None where the recipes are the same."""
     if champion is None or champion["recipe"] == view.product.recipe:
         return None
@@ -159,9 +179,16 @@ def _shown(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _log(registry: Registry, view: AsOf, report: dict[str, Any], candidate: dict[str, Any], figures: dict[str, Any]) -> None:
-    tags = {"evergreen.evaluation_digest": report["evaluation_digest"], "evergreen.evaluation_version": str(report["evaluation_version"])}
+def _log(
+    registry: Registry, view: AsOf, report: dict[str, Any], candidate: dict[str, Any], figures: dict[str, Any]
+) -> None:
+    tags = {
+        "evergreen.evaluation_digest": report["evaluation_digest"],
+        "evergreen.evaluation_version": str(report["evaluation_version"]),
+    }
     baseline = view.store.read_document("baseline_model", view.day)
     for name, record in (("candidate", candidate), ("baseline", baseline)):
-        metrics = {f"judged_{measure}": value for measure, value in report["summary"][name].items() if value is not None}
+        metrics = {
+            f"judged_{measure}": value for measure, value in report["summary"][name].items() if value is not None
+        }
         registry.log_evaluation(record["run_id"], metrics, tags, figures if name == "candidate" else {})

@@ -22,8 +22,13 @@ class ExperimentRequest(dg.Config):
 
 
 def experiment_op(product: Product) -> dg.OpDefinition:
-    @dg.op(name=f"{product.name}__experiment", description="Fit the overlay and the current recipe to the same cutoffs, judge both on the same rows.")
-    def experiment(context: dg.OpExecutionContext, config: ExperimentRequest, home: Home, registry: Registry) -> dict[str, Any]:
+    @dg.op(
+        name=f"{product.name}__experiment",
+        description="Fit the overlay and the current recipe to the same cutoffs, judge both on the same rows.",
+    )
+    def experiment(
+        context: dg.OpExecutionContext, config: ExperimentRequest, home: Home, registry: Registry
+    ) -> dict[str, Any]:
         declared = load_experiment(places.configs() / "experiments", config.name)
         store = home.store(product)
         as_of = date.fromisoformat(config.as_of) if config.as_of else newest_day(store, product)
@@ -32,7 +37,12 @@ def experiment_op(product: Product) -> dg.OpDefinition:
         looks = registry.log_experiment(
             f"{product.name}/experiments",
             declared.name,
-            parameters={"hypothesis": declared.hypothesis, "as_of": str(as_of), "rows": outcome.rows, "days": len(outcome.days)},
+            parameters={
+                "hypothesis": declared.hypothesis,
+                "as_of": str(as_of),
+                "rows": outcome.rows,
+                "days": len(outcome.days),
+            },
             metrics=_metrics(outcome),
             tags={
                 "evergreen.evaluation_digest": outcome.digest,
@@ -42,7 +52,13 @@ def experiment_op(product: Product) -> dg.OpDefinition:
                 "evergreen.dagster_run": context.run_id,
             },
         )
-        shown = {"hypothesis": declared.hypothesis, "sentence": sentence(outcome), "looks": looks, "as_of": str(as_of), "rows": outcome.rows}
+        shown = {
+            "hypothesis": declared.hypothesis,
+            "sentence": sentence(outcome),
+            "looks": looks,
+            "as_of": str(as_of),
+            "rows": outcome.rows,
+        }
         context.add_output_metadata(shown)
         return {**shown, "means": outcome.means.to_dict("index")}
 
@@ -60,7 +76,8 @@ def sentence(outcome: Outcome) -> str:
         verdict = "the change is proven worse"
     else:
         verdict = "no difference is proven"
-    return f"Log-loss, changed minus current: {difference}; {verdict} (a difference of {difference.smallest_effect:.4f} would have been seen)."
+    seen = f"a difference of {difference.smallest_effect:.4f} would have been seen"
+    return f"Log-loss, changed minus current: {difference}; {verdict} ({seen})."
 
 
 def newest_day(store: Store, product: Product) -> date:
@@ -71,7 +88,13 @@ def newest_day(store: Store, product: Product) -> date:
 
 
 def _metrics(outcome: Outcome) -> dict[str, float]:
-    metrics = {f"{name}_{measure}": float(value) for name, line in outcome.means.iterrows() for measure, value in line.items()}
+    metrics = {
+        f"{name}_{measure}": float(value) for name, line in outcome.means.iterrows() for measure, value in line.items()
+    }
     if outcome.difference:
-        metrics |= {"difference": outcome.difference.mean, "low": outcome.difference.low, "high": outcome.difference.high}
+        metrics |= {
+            "difference": outcome.difference.mean,
+            "low": outcome.difference.low,
+            "high": outcome.difference.high,
+        }
     return metrics

@@ -15,11 +15,11 @@ def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **stage.options(
-                "raw_batch",
-                "The day's events and the outcomes that became known on it, as delivered.",
-                deps=[],
-                kinds={"parquet"},
-                depends_on=["source"],
+            "raw_batch",
+            "The day's events and the outcomes that became known on it, as delivered.",
+            deps=[],
+            kinds={"parquet"},
+            depends_on=["source"],
         ),
     )
     def raw_batch(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
@@ -28,7 +28,9 @@ def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
         store.write("raw_events", day, delivery.events)
         store.write("raw_outcomes", day, delivery.outcomes)
         digests = {"events": digest_frame(delivery.events), "outcomes": digest_frame(delivery.outcomes)}
-        store.write_document("raw_batch", day, {"read_at": datetime.now(UTC), "digests": digests, **delivery.provenance})
+        store.write_document(
+            "raw_batch", day, {"read_at": datetime.now(UTC), "digests": digests, **delivery.provenance}
+        )
         return stage.result(
             "raw_batch",
             {

@@ -14,11 +14,11 @@ def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **stage.options(
-                "labels",
-                "Outcomes delivered on the day as labels, and rows that fell due without one (pending).",
-                deps=["raw_batch", "batch"],
-                kinds={"parquet", "pandas"},
-                depends_on=["id", "time", "label"],
+            "labels",
+            "Outcomes delivered on the day as labels, and rows that fell due without one (pending).",
+            deps=["raw_batch", "batch"],
+            kinds={"parquet", "pandas"},
+            depends_on=["id", "time", "label"],
         ),
     )
     def labels(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:

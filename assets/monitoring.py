@@ -41,7 +41,9 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         live = live_rows(view, days)
         card = measure_performance(live, _references(_known(home, view)), product)
         view.store.write("performance", view.day, card)
-        return stage.result("performance", {"judged_days": len(days), **coverage_line(live.coverage), **_headline(card)})
+        return stage.result(
+            "performance", {"judged_days": len(days), **coverage_line(live.coverage), **_headline(card)}
+        )
 
     @dg.asset(
         **stage.options(
@@ -57,7 +59,10 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         distances = _drift(view, _known(home, view))
         view.store.write("drift", view.day, distances)
         lines = table(distances.sort_values("psi", ascending=False).to_dict("records"))
-        numbers = {"weighted_psi": drifting.weighted_psi(distances), "prediction_psi": drifting.prediction_psi(distances)}
+        numbers = {
+            "weighted_psi": drifting.weighted_psi(distances),
+            "prediction_psi": drifting.prediction_psi(distances),
+        }
         return stage.result("drift", {**numbers, "features": lines})
 
     @dg.asset(
@@ -73,9 +78,16 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         view = stage.view(home, context)
         decision = retraining.decide(_history(view, _known(home, view)), product)
         readings = [reading.as_dict() for reading in decision.readings]
-        content = {"retrain": decision.retrain, "fired": decision.fired, "held_back_by": decision.held_back_by, "readings": readings}
+        content = {
+            "retrain": decision.retrain,
+            "fired": decision.fired,
+            "held_back_by": decision.held_back_by,
+            "readings": readings,
+        }
         view.store.write_document("retrain_decision", view.day, {**content, "sentence": decision.sentence})
-        values = {f"{reading['trigger']}_value": reading["value"] for reading in readings if reading["value"] is not None}
+        values = {
+            f"{reading['trigger']}_value": reading["value"] for reading in readings if reading["value"] is not None
+        }
         shown = {"decision": decision.sentence, "retrain": int(decision.retrain), **values, "readings": table(readings)}
         return stage.result("retrain_decision", shown)
 
@@ -95,7 +107,12 @@ def _references(entries: list[Entry]) -> dict[int, float]:
 def _headline(card: pd.DataFrame) -> dict[str, Any]:
     """Mean of the judged days, for each scorer; absent scorers are left out, so that charts show no invented number."""
     days = card[card.slice == ALL_ROWS].groupby("scorer")[["log_loss", "expected_cost", "calibration_gap"]].mean()
-    return {f"{scorer}_{name}": float(value) for scorer, line in days.iterrows() for name, value in line.items() if pd.notna(value)}
+    return {
+        f"{scorer}_{name}": float(value)
+        for scorer, line in days.iterrows()
+        for name, value in line.items()
+        if pd.notna(value)
+    }
 
 
 def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
@@ -107,7 +124,9 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
     reference = view.store.read_document("profile", pd.Timestamp(champion["as_of"]).date())
     days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
     scores = view.read("predictions", days, ["score", "served_by"])
-    return drifting.compare(reference, view.read("batch", days), scores.score[scores.served_by == "champion"].to_numpy())
+    return drifting.compare(
+        reference, view.read("batch", days), scores.score[scores.served_by == "champion"].to_numpy()
+    )
 
 
 def _history(view: AsOf, entries: list[Entry]) -> retraining.History:

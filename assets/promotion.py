@@ -27,9 +27,13 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             kinds={"json", "mlflow"},
             depends_on=["gates", "decision", "service_levels"],
         ),
-        check_specs=[stage.check("promotion", name, (getattr(gates, name).__doc__ or "").strip()) for name in gates.names()],
+        check_specs=[
+            stage.check("promotion", name, (getattr(gates, name).__doc__ or "").strip()) for name in gates.names()
+        ],
     )
-    def promotion(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def promotion(
+        context: dg.AssetExecutionContext, home: Home, registry: Registry
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         day, ledger = stage.day(context), home.promotions(product)
         entry = ledger.find(stage.decision(day))
         if entry is None:
@@ -51,7 +55,10 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
     judged = gates.judge(_evidence(report), product)
     decision = decide(judged)
     training = store.read_document("training_set", day)
-    records = {name: _record(store.read_document(f"{name}_model", day), report["summary"][name]) for name in ("candidate", "baseline")}
+    records = {
+        name: _record(store.read_document(f"{name}_model", day), report["summary"][name])
+        for name in ("candidate", "baseline")
+    }
     entries = ledger.entries()
     before = entries[-1]["serving"] if entries else {}
     return {
@@ -62,8 +69,14 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
         "gates": [gate.as_dict() for gate in judged],
         "candidate": records["candidate"],
         "training": {name: training[name] for name in ("digest", "first_day", "last_day", "rows")},
-        "evaluation": {"version": report["evaluation_version"], "digest": report["evaluation_digest"], "days": report["days"]},
-        "serving": serving_after(decision.outcome, before, records["candidate"], records["baseline"], training["base_rate"]),
+        "evaluation": {
+            "version": report["evaluation_version"],
+            "digest": report["evaluation_digest"],
+            "days": report["days"],
+        },
+        "serving": serving_after(
+            decision.outcome, before, records["candidate"], records["baseline"], training["base_rate"]
+        ),
         "config": product.digest,
         **request,
     }
@@ -71,7 +84,9 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
 
 def _evidence(report: dict[str, Any]) -> gates.Evidence:
     card = pd.DataFrame(report["card"])
-    change = None if report["change"] is None else pd.DataFrame(report["change"], columns=["day", "candidate", "champion"])
+    change = (
+        None if report["change"] is None else pd.DataFrame(report["change"], columns=["day", "candidate", "champion"])
+    )
     return gates.Evidence(
         card=card,
         coverage=report["coverage"],
@@ -84,12 +99,25 @@ def _evidence(report: dict[str, Any]) -> gates.Evidence:
 
 def _record(model: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
     """What the ledger keeps of a version: enough to serve it, to compare with it, and to trace it."""
-    kept = ("version", "run_id", "digest", "recipe", "config", "commit", "as_of", "trained_through", "training_digest", "threshold")
+    kept = (
+        "version",
+        "run_id",
+        "digest",
+        "recipe",
+        "config",
+        "commit",
+        "as_of",
+        "trained_through",
+        "training_digest",
+        "threshold",
+    )
     return {**{name: model[name] for name in kept}, "reference_log_loss": summary["log_loss"]}
 
 
 def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:
-    numbers = {name: gate[name] for name in ("value", "low", "high", "bound", "smallest_effect") if gate[name] is not None}
+    numbers = {
+        name: gate[name] for name in ("value", "low", "high", "bound", "smallest_effect") if gate[name] is not None
+    }
     return dg.AssetCheckResult(
         asset_key=stage.key("promotion"),
         check_name=gate["name"],
@@ -112,5 +140,7 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
         "candidate_version": entry["candidate"]["version"],
         "champion_version": champion["version"] if champion else None,
         "promoted": int(entry["decision"] == "promoted"),
-        "gates": table([{name: gate[name] for name in ("name", "role", "verdict", "sentence")} for gate in entry["gates"]]),
+        "gates": table(
+            [{name: gate[name] for name in ("name", "role", "verdict", "sentence")} for gate in entry["gates"]]
+        ),
     }

@@ -45,6 +45,8 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
         )
         path = view.store.root / "reports" / f"{view.day}.html"
         write_bytes(render(health, product).encode(), path)
-        return stage.result("health_report", {"verdict": verdict(health, product), "page": dg.MetadataValue.path(str(path))})
+        return stage.result(
+            "health_report", {"verdict": verdict(health, product), "page": dg.MetadataValue.path(str(path))}
+        )
 
     return [health_report]

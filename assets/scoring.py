@@ -21,12 +21,12 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **stage.options(
-                "predictions",
-                "The score and the action for each row, by champion → previous → baseline → heuristic; the baseline and the first "
-                "champion score beside it as yardsticks. Reads the promotion ledger, not an asset: who serves was decided earlier.",
-                deps=["batch"],
-                kinds={"parquet", "scikitlearn"},
-                depends_on=["features", "decision", "heuristic"],
+            "predictions",
+            "The score and the action for each row, by champion → previous → baseline → heuristic; the baseline and the first "
+            "champion score beside it as yardsticks. Reads the promotion ledger, not an asset: who serves was decided earlier.",
+            deps=["batch"],
+            kinds={"parquet", "scikitlearn"},
+            depends_on=["features", "decision", "heuristic"],
         ),
         check_specs=[
             stage.check("predictions", "fully_scored", "Every accepted row has a prediction.", blocking=True),
@@ -60,11 +60,15 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
                 "actions": int(made.action.sum()),
                 "ledger_entry": entry["key"] if entry else "none yet",
                 "digest": digest,
-                **({"mlflow": dg.MetadataValue.url(registry.run_url(scored.record["run_id"]))} if scored.record else {}),
+                **(
+                    {"mlflow": dg.MetadataValue.url(registry.run_url(scored.record["run_id"]))} if scored.record else {}
+                ),
             },
         )
         key = stage.key("predictions")
-        yield dg.AssetCheckResult(asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(rows))
+        yield dg.AssetCheckResult(
+            asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(rows)
+        )
         failures = table([{"failure": failure} for failure in scored.failures])
         for failure in scored.failures:
             context.log.warning(failure)

@@ -1,6 +1,7 @@
 """What every stage's assets share: product, partitions, and the options that the UI shows."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -29,7 +30,9 @@ class Stage:
     def key(self, name: str) -> dg.AssetKey:
         return dg.AssetKey([self.product.name, name])
 
-    def options(self, name: str, description: str, deps: list[str], kinds: set[str], depends_on: list[str]) -> dict[str, Any]:
+    def options(
+        self, name: str, description: str, deps: list[str], kinds: set[str], depends_on: list[str]
+    ) -> dict[str, Any]:
         """An asset's options; its code version follows the parts of the config in `depends_on`."""
         config = self.product.model_dump(mode="json", include=set(depends_on))
         return {
@@ -48,7 +51,9 @@ class Stage:
 
     def result(self, name: str, metadata: Mapping[str, Any]) -> "dg.MaterializeResult[Any]":
         """A materialization; values that are None are shown as such and never as a number."""
-        return dg.MaterializeResult(asset_key=self.key(name), metadata={key: _shown(value) for key, value in metadata.items()})
+        return dg.MaterializeResult(
+            asset_key=self.key(name), metadata={key: _shown(value) for key, value in metadata.items()}
+        )
 
     def view(self, home: Home, context: dg.AssetExecutionContext) -> AsOf:
         """What is known at the end of the partition's day."""
@@ -65,16 +70,18 @@ def _shown(value: Any) -> Any:
     return "not enough evidence" if value is None else value
 
 
-def table(lines: list[Mapping[str, Any]]) -> dg.MetadataValue:
+def table(lines: Sequence[Mapping[Any, Any]]) -> dg.MetadataValue:
     """Lines as a Markdown table; empty gives a sentence."""
     if not lines:
         return dg.MetadataValue.md("nothing to show")
     head = list(lines[0])
     rows = [" | ".join(_cell(line[name]) for name in head) for line in lines]
-    return dg.MetadataValue.md("\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {row} |" for row in rows)]))
+    return dg.MetadataValue.md(
+        "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {row} |" for row in rows)])
+    )
 
 
 def _cell(value: Any) -> str:
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")

@@ -22,11 +22,11 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **stage.options(
-                "training_set",
-                "A manifest of the mature rows to train on: days, count, digest; the days that will judge are left out.",
-                deps=["batch", "labels"],
-                kinds={"json"},
-                depends_on=config,
+            "training_set",
+            "A manifest of the mature rows to train on: days, count, digest; the days that will judge are left out.",
+            deps=["batch", "labels"],
+            kinds={"json"},
+            depends_on=config,
         ),
     )
     def training_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
@@ -35,21 +35,28 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
         made = manifest(view, rows, split_days(rows.whole_days(), product).training)
         _verify_order(home.promotions(product).entries(), stage.decision(view.day), made)
         view.store.write_document("training_set", view.day, {**made, "product": product.model_dump(mode="json")})
-        return stage.result("training_set", {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")})
+        return stage.result(
+            "training_set",
+            {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")},
+        )
 
-    def fit(context: dg.AssetExecutionContext, home: Home, registry: Registry, role: str, model: Model) -> dg.MaterializeResult:
-        record = _fitted(stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run_id)
+    def fit(
+        context: dg.AssetExecutionContext, home: Home, registry: Registry, role: str, model: Model
+    ) -> dg.MaterializeResult:
+        record = _fitted(
+            stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run_id
+        )
         shown = {name: record[name] for name in ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds")}
         link = dg.MetadataValue.url(registry.run_url(record["run_id"]))
         return stage.result(f"{role}_model", {**shown, "training_digest": record["training_digest"], "mlflow": link})
 
     @dg.asset(
         **stage.options(
-                "baseline_model",
-                "The simple models that a candidate must beat: the training base rate and a regularised linear model.",
-                deps=["training_set"],
-                kinds={"scikitlearn", "mlflow"},
-                depends_on=config,
+            "baseline_model",
+            "The simple models that a candidate must beat: the training base rate and a regularised linear model.",
+            deps=["training_set"],
+            kinds={"scikitlearn", "mlflow"},
+            depends_on=config,
         ),
     )
     def baseline_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
@@ -57,11 +64,11 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **stage.options(
-                "candidate_model",
-                "The declared model, fitted to the training set.",
-                deps=["training_set"],
-                kinds={"scikitlearn", "mlflow", "xgboost"},
-                depends_on=config,
+            "candidate_model",
+            "The declared model, fitted to the training set.",
+            deps=["training_set"],
+            kinds={"scikitlearn", "mlflow", "xgboost"},
+            depends_on=config,
         ),
     )
     def candidate_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
@@ -79,7 +86,9 @@ def _verify_order(entries: list[Entry], decision: str, made: dict[str, Any]) -> 
             "a partition was changed since; restore it (the decision stands)"
         )
     if not recorded and entries and entries[-1]["as_of"] > made["as_of"]:
-        raise LedgerError(f"{decision}: the later day {entries[-1]['as_of']} is decided already; retrain for the newest day instead")
+        raise LedgerError(
+            f"{decision}: the later day {entries[-1]['as_of']} is decided already; retrain for the newest day instead"
+        )
 
 
 def _fitted(view: AsOf, registry: Registry, role: str, model: Model, decision: str, dagster_run: str) -> dict[str, Any]:
@@ -109,13 +118,23 @@ def _train(
     fit_seconds = time.perf_counter() - began
     inside = summarize(rows, models.predict(pipeline, rows), product)
     shares = models.importances(pipeline, product.features)
-    identity = {"recipe": product.recipe, "training_digest": made["digest"], "config": product.digest, "commit": git_commit()}
+    identity = {
+        "recipe": product.recipe,
+        "training_digest": made["digest"],
+        "config": product.digest,
+        "commit": git_commit(),
+    }
     logged = registry.log(
         TrainingRun(
             product.name,
             decision,
             role,
-            parameters={**model.model_dump(), "seed": product.training.seed, "window": str(product.training.window), "features": len(shares)},
+            parameters={
+                **model.model_dump(),
+                "seed": product.training.seed,
+                "window": str(product.training.window),
+                "features": len(shares),
+            },
             metrics={
                 "training_rows": made["rows"],
                 "training_log_loss": inside["log_loss"],
@@ -130,7 +149,7 @@ def _train(
                 "evergreen.as_of": str(view.day),
                 "evergreen.trained_through": made["last_day"],
                 "evergreen.dagster_run": dagster_run,
-                "mlflow.note.content": f"Trained for `{decision}` by [Dagster run {dagster_run[:8]}]({places.dagster_url()}/runs/{dagster_run}).",
+                "mlflow.note.content": f"Trained for {decision} by {places.dagster_url()}/runs/{dagster_run}",
             },
             figures={"importances": plots.importances(shares)},
         ),

@@ -17,15 +17,35 @@ def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name=f"{product.name}__validation",
         specs=[
-            dg.AssetSpec(**stage.options("batch", "Rows that pass every rule, in their declared types.", ["raw_batch"], {"parquet", "pandas"}, config)),
-            dg.AssetSpec(**stage.options("quarantine", "Rows that break a rule, each with its reasons.", ["raw_batch"], {"parquet", "pandas"}, config)),
+            dg.AssetSpec(
+                **stage.options(
+                    "batch",
+                    "Rows that pass every rule, in their declared types.",
+                    ["raw_batch"],
+                    {"parquet", "pandas"},
+                    config,
+                )
+            ),
+            dg.AssetSpec(
+                **stage.options(
+                    "quarantine",
+                    "Rows that break a rule, each with its reasons.",
+                    ["raw_batch"],
+                    {"parquet", "pandas"},
+                    config,
+                )
+            ),
         ],
         check_specs=[
-            stage.check("batch", "day_is_usable", "Volume, columns and the share of bad rows are as declared.", blocking=True),
+            stage.check(
+                "batch", "day_is_usable", "Volume, columns and the share of bad rows are as declared.", blocking=True
+            ),
             stage.check("batch", "nothing_lost", "Rows in = accepted + quarantined.", blocking=True),
         ],
     )
-    def validation(context: dg.AssetExecutionContext, home: Home) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def validation(
+        context: dg.AssetExecutionContext, home: Home
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         day, store = stage.day(context), home.store(product)
         events = store.read("raw_events", day)
         result = validate(events, product, day)
@@ -43,8 +63,12 @@ def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
 def _checks(stage: Stage, result: Validated, rows_in: int) -> Iterator[dg.AssetCheckResult]:
     batch = stage.key("batch")
     way_out = "; the day is in quarantine as a whole: correct the delivery (or the rule in the product file) and run the day again"
-    sentence = f"{result.refused}{way_out}" if result.refused else "Volume, columns and the share of bad rows are as declared."
-    yield dg.AssetCheckResult(asset_key=batch, check_name="day_is_usable", passed=result.refused is None, description=sentence)
+    sentence = (
+        f"{result.refused}{way_out}" if result.refused else "Volume, columns and the share of bad rows are as declared."
+    )
+    yield dg.AssetCheckResult(
+        asset_key=batch, check_name="day_is_usable", passed=result.refused is None, description=sentence
+    )
     accounted = len(result.batch) + len(result.quarantine)
     yield dg.AssetCheckResult(
         asset_key=batch,

@@ -78,7 +78,9 @@ class AsOf:
 
     def recent_due_times(self) -> pd.DataFrame:
         """Due times of the events to which an outcome delivered on the day may belong."""
-        return due_times(self.events(self.back(self.product.label.matched_for), due_columns(self.product)), self.product)
+        return due_times(
+            self.events(self.back(self.product.label.matched_for), due_columns(self.product)), self.product
+        )
 
     def labelled_before(self) -> set[str]:
         """Ids that got a label on an earlier day, as far back as outcomes are matched."""
@@ -95,7 +97,11 @@ class AsOf:
         labels = latest_labels(self.label_log(first)).set_index("id").label
         mature = mature.assign(label=mature[self.product.id].map(labels))
         labelled = mature[mature.label.notna()].reset_index(drop=True)
-        counts = {"events": day.value_counts(), "mature": mature.day.value_counts(), "labelled": labelled.day.value_counts()}
+        counts = {
+            "events": day.value_counts(),
+            "mature": mature.day.value_counts(),
+            "labelled": labelled.day.value_counts(),
+        }
         coverage = pd.DataFrame(counts).fillna(0).astype("int64").sort_index()
         return MatureRows(labelled, coverage)
 

@@ -61,7 +61,9 @@ class FilesSource(Section):
     kind: Literal["files"]
     events: str = Field(pattern=r"\{day\}")
     outcomes: str = Field(pattern=r"\{day\}")
-    sample: str | None = Field(None, description="module:function that fills the landing zone with sample data; none by default")
+    sample: str | None = Field(
+        None, description="module:function that fills the landing zone with sample data; none by default"
+    )
 
 
 class PythonSource(Section):
@@ -74,7 +76,9 @@ class PythonSource(Section):
 class Time(Section):
     event: str = Field(description="column with the time of the event")
     predict_before: Duration = Field(description="a row is predicted this long before its event")
-    known_at: list[str] = Field([], description="columns that say when a feature was observed; later than the prediction is refused")
+    known_at: list[str] = Field(
+        [], description="columns that say when a feature was observed; later than the prediction is refused"
+    )
     cadence: Literal["daily"] = "daily"
     start: date
     end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
@@ -95,19 +99,29 @@ class Time(Section):
 
 
 class Label(Section):
-    when: str = Field(description="a pandas expression over delivered outcomes; a missing operand makes a missing label")
+    when: str = Field(
+        description="a pandas expression over delivered outcomes; a missing operand makes a missing label"
+    )
     known_at: str = Field(description="column of the outcomes with the time when the outcome was known")
     matures_after: Duration | None = Field(None, description="fixed delay after the event until the label is due")
-    matures_at: str | None = Field(None, description="event column, known at prediction time, with the moment when the label is due")
-    matched_for: WholeDays = Field(timedelta(days=8), description="how long after the event's day an outcome is still matched to it")
-    coverage_at_least: Share = Field(0.95, description="share of mature rows with a label under which a day is not judged")
+    matures_at: str | None = Field(
+        None, description="event column, known at prediction time, with the moment when the label is due"
+    )
+    matched_for: WholeDays = Field(
+        timedelta(days=8), description="how long after the event's day an outcome is still matched to it"
+    )
+    coverage_at_least: Share = Field(
+        0.95, description="share of mature rows with a label under which a day is not judged"
+    )
 
     @model_validator(mode="after")
     def one_maturity(self) -> "Label":
         if (self.matures_after is None) == (self.matures_at is None):
             raise ValueError("give exactly one of matures_after (a fixed delay) and matures_at (an event column)")
         if self.matures_after is not None and self.matched_for <= self.matures_after:
-            raise ValueError("matched_for must be longer than matures_after, or no outcome would be matched when it is due")
+            raise ValueError(
+                "matched_for must be longer than matures_after, or no outcome would be matched when it is due"
+            )
         return self
 
 
@@ -168,14 +182,18 @@ Model = Annotated[LogisticModel | XGBoostModel, Field(discriminator="kind")]
 
 class Training(Section):
     window: WholeDays | Literal["expanding"] = Field("expanding", description="days of history to train on")
-    at_least: WholeDays = Field(timedelta(days=28), description="days of mature history without which nothing is trained")
+    at_least: WholeDays = Field(
+        timedelta(days=28), description="days of mature history without which nothing is trained"
+    )
     baseline: LogisticModel = LogisticModel(kind="logistic")
     model: Model
     seed: int = 7
 
 
 class Evaluation(Section):
-    window: WholeDays = Field(timedelta(days=7), description="whole mature days, kept out of training, that judge a candidate")
+    window: WholeDays = Field(
+        timedelta(days=7), description="whole mature days, kept out of training, that judge a candidate"
+    )
     slices: list[str] = Field([], description="columns whose every value is watched on its own")
     slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
 
@@ -190,9 +208,13 @@ class Change(Section):
 
 class Gates(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    worse_at_most: float = Field(0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not")
+    worse_at_most: float = Field(
+        0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not"
+    )
     change: Change = Change()
-    off: list[Literal["slices", "calibration", "latency"]] = Field([], description="guards that are switched off, on the record")
+    off: list[Literal["slices", "calibration", "latency"]] = Field(
+        [], description="guards that are switched off, on the record"
+    )
 
 
 class PerformanceTrigger(Section):
@@ -226,7 +248,9 @@ class Budget(Section):
 
 
 class Retraining(Section):
-    schedule: str = Field("weekly", description="daily, weekly, or a cron line of five fields in the product's time zone")
+    schedule: str = Field(
+        "weekly", description="daily, weekly, or a cron line of five fields in the product's time zone"
+    )
     triggers: list[Trigger] = []
     cooldown: WholeDays = Field(timedelta(days=3), description="days after a retrain in which no trigger fires")
     budget: Budget = Budget()
@@ -275,7 +299,9 @@ class Product(Section):
             raise ValueError(f"{', '.join(sorted(leaked))}: known only with the outcome, so it cannot be a feature")
         strangers = set(self.evaluation.slices) - set(self.features.categorical)
         if strangers:
-            raise ValueError(f"evaluation.slices must be categorical features; these are not: {', '.join(sorted(strangers))}")
+            raise ValueError(
+                f"evaluation.slices must be categorical features; these are not: {', '.join(sorted(strangers))}"
+            )
         return self
 
     @property
@@ -286,4 +312,6 @@ class Product(Section):
     @property
     def recipe(self) -> str:
         """Digest of what makes a model: two versions with one recipe differ in their data alone."""
-        return digest_json(self.model_dump(mode="json", include={"features": True, "label": True, "training": True, "task": True}))
+        return digest_json(
+            self.model_dump(mode="json", include={"features": True, "label": True, "training": True, "task": True})
+        )

@@ -74,7 +74,11 @@ def prediction_psi(table: pd.DataFrame) -> float | None:
 def _numeric_profile(values: Floats) -> Profile:
     known = values[~np.isnan(values)]
     quantiles = np.quantile(known, np.linspace(0, 1, BINS + 1)) if len(known) else np.zeros(2)
-    part = {"edges": np.unique(quantiles[1:-1]).tolist(), "quantiles": quantiles.tolist(), "spread": float(known.std()) if len(known) else 0.0}
+    part = {
+        "edges": np.unique(quantiles[1:-1]).tolist(),
+        "quantiles": quantiles.tolist(),
+        "spread": float(known.std()) if len(known) else 0.0,
+    }
     return part | {"shares": _shares(pd.Series(values), part).tolist()}
 
 
@@ -87,10 +91,12 @@ def _shares(values: pd.Series, part: Profile) -> Floats:
     """The share of each bin; the last bin is for missing values, and for categories the one before it for all others."""
     if "edges" in part:
         numbers = values.to_numpy(dtype="float64")
-        bins = np.where(np.isnan(numbers), len(part["edges"]) + 1, np.searchsorted(part["edges"], numbers, side="right"))
+        bins = np.where(
+            np.isnan(numbers), len(part["edges"]) + 1, np.searchsorted(part["edges"], numbers, side="right")
+        )
         size = len(part["edges"]) + 2
     else:
-        codes = pd.Index(part["categories"]).get_indexer(values)
+        codes = pd.Index(part["categories"]).get_indexer(pd.Index(values))
         bins = np.where(values.isna(), len(part["categories"]) + 1, np.where(codes < 0, len(part["categories"]), codes))
         size = len(part["categories"]) + 2
     return np.bincount(bins, minlength=size) / max(1, len(values))
@@ -109,4 +115,6 @@ def _wasserstein(values: pd.Series, part: Profile) -> float | None:
     known = values.dropna()
     if "quantiles" not in part or not part["spread"] or known.empty:
         return None
-    return float(wasserstein_distance(part["quantiles"], np.quantile(known, np.linspace(0, 1, BINS + 1))) / part["spread"])
+    return float(
+        wasserstein_distance(part["quantiles"], np.quantile(known, np.linspace(0, 1, BINS + 1))) / part["spread"]
+    )

@@ -47,8 +47,13 @@ def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str,
     labels = rows.label.to_numpy()
     if not len(labels):
         return {"rows": 0, "roc_auc": None, **dict.fromkeys(MEANS), "calibration_gap": None}
-    means = {name: float(value) for name, value in task.measure_rows(labels, scores).mean().items()}
-    return {"rows": len(labels), "roc_auc": task.ranking(labels, scores), **means, "calibration_gap": abs(means["score"] - means["label"])}
+    means = {str(name): float(value) for name, value in task.measure_rows(labels, scores).mean().items()}
+    return {
+        "rows": len(labels),
+        "roc_auc": task.ranking(labels, scores),
+        **means,
+        "calibration_gap": abs(means["score"] - means["label"]),
+    }
 
 
 def by_day(card: pd.DataFrame, measure: str, slice_name: str = ALL_ROWS) -> pd.DataFrame:

@@ -28,7 +28,9 @@ class Experiment(Section):
     name: Name
     product: Name
     hypothesis: str = Field(min_length=10, description="what the change will do, and why")
-    changes: dict[str, Any] = Field(min_length=1, description="laid over the product file: features, training, label or evaluation")
+    changes: dict[str, Any] = Field(
+        min_length=1, description="laid over the product file: features, training, label or evaluation"
+    )
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def load_experiment(folder: Path, name: str) -> Experiment:
     """An experiment by name. Raises ConfigError with the names that exist."""
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
-        raise ConfigError(f"{folder}: no experiment {name!r}{near_miss(name, known)} (known: {', '.join(known) or 'none'})")
+        raise ConfigError(
+            f"{folder}: no experiment {name!r}{near_miss(name, known)} (known: {', '.join(known) or 'none'})"
+        )
     path = folder / f"{name}.yaml"
     return parse(Experiment, read_yaml(path), str(path))
 
@@ -58,11 +62,15 @@ def changed_product(product: Product, changes: Mapping[str, Any], origin: str) -
     """The product with an experiment's changes laid over it, validated like any product."""
     refused = sorted(set(changes) - {"features", "training", "label", "evaluation", "validation"})
     if refused:
-        raise ConfigError(f"{origin}: changes.{refused[0]} cannot be compared on the same rows; change features, training, label or evaluation")
+        raise ConfigError(
+            f"{origin}: changes.{refused[0]} cannot be compared on the same rows; change features, training, label or evaluation"
+        )
     return parse(Product, overlay(product.model_dump(mode="json"), dict(changes)), f"{origin}: with its changes")
 
 
-def run_experiment(store: Store, current: Product, changed: Product, as_of: date, progress: Progress = lambda _: None) -> Outcome:
+def run_experiment(
+    store: Store, current: Product, changed: Product, as_of: date, progress: Progress = lambda _: None
+) -> Outcome:
     """Fit both recipes to the same cutoffs, judge both on the same prequential days. Writes nothing.
 
     Raises NotEnoughEvidence where history is too short for one cutoff.
@@ -70,7 +78,9 @@ def run_experiment(store: Store, current: Product, changed: Product, as_of: date
     view = AsOf(store, current, as_of)
     history = view.mature(current.time.start)
     rows = _with_new_columns(history.rows, view, changed, progress)
-    card = compare_recipes(rows, history.whole_days(), {"current": current, "changed": changed}, current.gates.change.days.days, progress)
+    card = compare_recipes(
+        rows, history.whole_days(), {"current": current, "changed": changed}, current.gates.change.days.days, progress
+    )
     if card.empty:
         raise NotEnoughEvidence(
             f"{current.name} has {len(history.whole_days())} whole mature days as of {as_of}: too few to train for "
@@ -98,5 +108,3 @@ def _with_new_columns(rows: pd.DataFrame, view: AsOf, changed: Product, progress
     batches = [validate(view.store.read("raw_events", day), changed, day).batch for day in days]
     known = pd.concat([batch[[changed.id, *new]] for batch in batches if len(batch)], ignore_index=True)
     return rows.merge(known, on=changed.id)
-
-

@@ -64,7 +64,16 @@ class Evidence:
 
 def judge(evidence: Evidence, product: Product) -> list[Gate]:
     """Every gate's reading, in the order in which they decide."""
-    gates: list[Callable[[Evidence, Product], Gate]] = [reloads, clean_judge, beats_baseline, good_enough, comparison, slices, calibration, latency]
+    gates: list[Callable[[Evidence, Product], Gate]] = [
+        reloads,
+        clean_judge,
+        beats_baseline,
+        good_enough,
+        comparison,
+        slices,
+        calibration,
+        latency,
+    ]
     return [gate(evidence, product) for gate in gates]
 
 
@@ -75,14 +84,28 @@ def names() -> list[str]:
 def reloads(evidence: Evidence, product: Product) -> Gate:
     """The version, fetched back from the registry, gives the same sound scores."""
     if evidence.reload_error:
-        return Gate("reloads", "hard", "fail", f"The registered model does not answer as the trained one did: {evidence.reload_error}.")
-    return Gate("reloads", "hard", "pass", "Fetched back from the registry, the model gives the same scores, all sound.")
+        return Gate(
+            "reloads",
+            "hard",
+            "fail",
+            f"The registered model does not answer as the trained one did: {evidence.reload_error}.",
+        )
+    return Gate(
+        "reloads", "hard", "pass", "Fetched back from the registry, the model gives the same scores, all sound."
+    )
 
 
 def clean_judge(evidence: Evidence, product: Product) -> Gate:
     """No judging row was trained on; an overlap raises while the evidence is gathered, before any gate."""
     compared = float(evidence.trained_ids_compared)
-    return Gate("clean_judge", "hard", "pass", f"None of {compared:,.0f} training rows is among the judging rows.", value=0.0, bound=0.0)
+    return Gate(
+        "clean_judge",
+        "hard",
+        "pass",
+        f"None of the {compared:,.0f} ids that the compared models were trained on is among the judging rows.",
+        value=0.0,
+        bound=0.0,
+    )
 
 
 def beats_baseline(evidence: Evidence, product: Product) -> Gate:
@@ -93,23 +116,30 @@ def beats_baseline(evidence: Evidence, product: Product) -> Gate:
     bound = min(means["baseline"], means["prior"])
     verdict: Verdict = "pass" if means["candidate"] < bound else "fail"
     relation = "under" if verdict == "pass" else "not under"
-    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {means['baseline']:.4f} and the prior's {means['prior']:.4f}."
+    linear, prior = means["baseline"], means["prior"]
+    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {linear:.4f} and the prior's {prior:.4f}."
     return Gate("beats_baseline", "hard", verdict, sentence, value=float(means["candidate"]), bound=float(bound))
 
 
 def good_enough(evidence: Evidence, product: Product) -> Gate:
-    """Not proven beyond the product's bound; a candidate beyond it may still replace a champion that is further beyond."""
+    """A first model keeps to the product's bound; a refresh beyond it is refused only if proven worse than the champion."""
+    if (missing := _missing(evidence, product, 2)) is not None:
+        return Gate("good_enough", "hard", "not enough evidence", missing)
     target = product.decision.good_enough
-    days = by_day(evidence.card, target.metric)
-    interval = None if _missing(evidence, product, 2) else mean_interval(days["candidate"].to_list(), product.gates.confidence)
-    if interval is None:
-        return Gate("good_enough", "hard", "not enough evidence", _missing(evidence, product, 2) or "fewer than two days")
-    bound = max(target.at_most, float(days["champion"].mean())) if evidence.has_champion else target.at_most
-    verdict: Verdict = "fail" if interval.low > bound else "pass"
-    champion = f", the champion's is {days['champion'].mean():.3f}" if evidence.has_champion else ""
-    state = {"fail": "proven beyond what is good enough", "pass": "not proven beyond what is good enough"}[verdict]
-    sentence = f"{target.metric} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state} ({target.at_most:g}{champion})."
-    return _measured("good_enough", "hard", verdict, sentence, interval, bound)
+    interval = mean_interval(by_day(evidence.card, target.metric)["candidate"].to_list(), product.gates.confidence)
+    against = _paired(evidence, product, target.metric)
+    assert interval is not None, "two days were asked for"
+    verdict: Verdict = "pass"
+    if interval.mean <= target.at_most:
+        state = f"within the bound of {target.at_most:g}"
+    elif against is None:
+        verdict, state = "fail", f"over the bound of {target.at_most:g}"
+    else:
+        verdict = _harm(against)
+        proven = "proven" if verdict == "fail" else "not proven"
+        state = f"over the bound of {target.at_most:g}, {proven} worse than the champion's (differs by {against})"
+    sentence = f"{target.metric} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state}."
+    return _measured("good_enough", "hard", verdict, sentence, interval, target.at_most)
 
 
 def comparison(evidence: Evidence, product: Product) -> Gate:
@@ -125,8 +155,11 @@ def _refresh(evidence: Evidence, product: Product) -> Gate:
     """Refused if significantly worse than the champion, or worse by more than any refresh may be."""
     interval = None if _missing(evidence, product, 2) else _paired(evidence, product, "log_loss")
     if interval is None:
-        return Gate("comparison", "primary", "not enough evidence", _missing(evidence, product, 2) or "fewer than two days")
+        return Gate(
+            "comparison", "primary", "not enough evidence", _missing(evidence, product, 2) or "fewer than two days"
+        )
     bound = product.gates.worse_at_most
+    verdict: Verdict
     if interval.low > 0:
         verdict, why = "fail", "proven worse than the champion"
     elif interval.mean > bound:
@@ -159,15 +192,19 @@ def slices(evidence: Evidence, product: Product) -> Gate:
     """No slice with enough rows is proven worse than under the champion, corrected for the number of slices."""
     if "slices" in product.gates.off:
         return _off("slices")
-    harms = [name for name in _judgeable_slices(evidence, product)]
-    intervals = {name: _paired(evidence, product, "log_loss", name, looks=len(harms)) for name in harms}
+    watched = _judgeable_slices(evidence, product)
+    intervals = {name: _paired(evidence, product, "log_loss", name, looks=len(watched)) for name in watched}
     judged = {name: interval for name, interval in intervals.items() if interval is not None}
     if not judged:
-        return Gate("slices", "guard", "not enough evidence", "No slice has a champion, two days and enough rows; not judged.")
+        return Gate(
+            "slices", "guard", "not enough evidence", "No slice has a champion, two days and enough rows; not judged."
+        )
     worst = max(judged, key=lambda name: judged[name].low)
-    verdict: Verdict = "fail" if judged[worst].low > 0 else "pass"
+    verdict = _harm(judged[worst])
     state = "is proven worse" if verdict == "fail" else "comes nearest to being worse, unproven"
-    return _measured("slices", "guard", verdict, f"Of {len(judged)} slices, {worst} {state}: {judged[worst]}.", judged[worst], 0.0)
+    return _measured(
+        "slices", "guard", verdict, f"Of {len(judged)} slices, {worst} {state}: {judged[worst]}.", judged[worst], 0.0
+    )
 
 
 def calibration(evidence: Evidence, product: Product) -> Gate:
@@ -176,10 +213,22 @@ def calibration(evidence: Evidence, product: Product) -> Gate:
         return _off("calibration")
     interval = _paired(evidence, product, "calibration_gap") if evidence.has_champion else None
     if interval is None:
-        return Gate("calibration", "guard", "not enough evidence", "No champion, or fewer than two days, to compare with; not judged.")
-    verdict: Verdict = "fail" if interval.low > 0 else "pass"
+        return Gate(
+            "calibration",
+            "guard",
+            "not enough evidence",
+            "No champion, or fewer than two days, to compare with; not judged.",
+        )
+    verdict = _harm(interval)
     state = "proven wider" if verdict == "fail" else "not proven wider"
-    return _measured("calibration", "guard", verdict, f"The calibration gap differs by {interval}, {state} than the champion's.", interval, 0.0)
+    return _measured(
+        "calibration",
+        "guard",
+        verdict,
+        f"The calibration gap differs by {interval}, {state} than the champion's.",
+        interval,
+        0.0,
+    )
 
 
 def latency(evidence: Evidence, product: Product) -> Gate:
@@ -193,8 +242,15 @@ def latency(evidence: Evidence, product: Product) -> Gate:
     return Gate("latency", "guard", verdict, sentence, value=evidence.latency_p99, bound=bound)
 
 
+def _harm(difference: Interval) -> Verdict:
+    """Fail on proven harm only: the whole interval lies on the bad side of zero."""
+    return "fail" if difference.low > 0 else "pass"
+
+
 def _measured(name: str, role: Role, verdict: Verdict, sentence: str, interval: Interval, bound: float) -> Gate:
-    return Gate(name, role, verdict, sentence, interval.mean, interval.low, interval.high, bound, interval.smallest_effect)
+    return Gate(
+        name, role, verdict, sentence, interval.mean, interval.low, interval.high, bound, interval.smallest_effect
+    )
 
 
 def _off(name: str) -> Gate:
@@ -213,7 +269,9 @@ def _missing(evidence: Evidence, product: Product, days_needed: int) -> str | No
     return None
 
 
-def _paired(evidence: Evidence, product: Product, measure: str, slice_name: str = ALL_ROWS, looks: int = 1) -> Interval | None:
+def _paired(
+    evidence: Evidence, product: Product, measure: str, slice_name: str = ALL_ROWS, looks: int = 1
+) -> Interval | None:
     """The interval of the daily difference, candidate minus champion, on days that both scored."""
     days = by_day(evidence.card, measure, slice_name)
     if not {"candidate", "champion"} <= set(days.columns):
@@ -223,5 +281,9 @@ def _paired(evidence: Evidence, product: Product, measure: str, slice_name: str 
 
 
 def _judgeable_slices(evidence: Evidence, product: Product) -> list[str]:
-    rows = evidence.card[(evidence.card.scorer == "champion") & (evidence.card.slice != ALL_ROWS)].groupby("slice").rows.sum()
+    rows = (
+        evidence.card[(evidence.card.scorer == "champion") & (evidence.card.slice != ALL_ROWS)]
+        .groupby("slice")
+        .rows.sum()
+    )
     return sorted(rows[rows >= product.evaluation.slice_rows_at_least].index)

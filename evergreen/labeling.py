@@ -40,7 +40,7 @@ def due_times(events: pd.DataFrame, product: Product) -> pd.DataFrame:
     """`id`, `event_time` and `matures_at` (UTC) of events: all known when the prediction was made."""
     event_time = events[product.time.event]
     label = product.label
-    matures_at = events[label.matures_at] if label.matures_at else event_time + label.matures_after
+    matures_at = events[label.matures_at] if label.matures_at else event_time + pd.Timedelta(label.matures_after or 0)
     return pd.DataFrame({"id": events[product.id], "event_time": event_time, "matures_at": matures_at})
 
 
@@ -49,7 +49,9 @@ def due_columns(product: Product) -> list[str]:
     return [product.id, product.time.event, *([product.label.matures_at] if product.label.matures_at else [])]
 
 
-def label_day(outcomes: pd.DataFrame, recent: pd.DataFrame, labelled: set[str], product: Product, day: date) -> DayLabels:
+def label_day(
+    outcomes: pd.DataFrame, recent: pd.DataFrame, labelled: set[str], product: Product, day: date
+) -> DayLabels:
     """The label entries of one day.
 
     `outcomes` were delivered on the day; `recent` are the due times of the events that they may belong to; `labelled` are the ids
@@ -79,13 +81,23 @@ def _evaluate(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:
     label = product.label
     absent = [name for name in (product.id, label.known_at) if name not in outcomes.columns]
     if absent:
-        raise SourceError(f"outcomes lack the column(s) {', '.join(absent)}: correct the delivery, or id and label.known_at in the config")
+        raise SourceError(
+            f"outcomes lack the column(s) {', '.join(absent)}: correct the delivery, or id and label.known_at in the config"
+        )
     if outcomes.empty:
-        return pd.DataFrame({"id": pd.Series(dtype="str"), "known_at": pd.Series(dtype="datetime64[us, UTC]"), "label": pd.Series(dtype="float64")})
+        return pd.DataFrame(
+            {
+                "id": pd.Series(dtype="str"),
+                "known_at": pd.Series(dtype="datetime64[us, UTC]"),
+                "label": pd.Series(dtype="float64"),
+            }
+        )
     try:
         values = outcomes.convert_dtypes().eval(label.when, engine="python")
     except (pd.errors.UndefinedVariableError, TypeError, ValueError, SyntaxError) as problem:
-        raise SourceError(f"label.when: {label.when!r} cannot be computed on the delivered outcomes ({problem})") from None
+        raise SourceError(
+            f"label.when: {label.when!r} cannot be computed on the delivered outcomes ({problem})"
+        ) from None
     if not isinstance(values, pd.Series) or values.dtype != "boolean":
         raise SourceError(f"label.when: {label.when!r} must be true or false for each outcome row")
     return pd.DataFrame(

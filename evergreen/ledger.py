@@ -29,7 +29,9 @@ class Ledger:
         for number, line in enumerate(self._whole_lines(), start=1):
             entry = _parse(line, self.path, number)
             if entry["previous"] != (entries[-1]["digest"] if entries else None) or entry["digest"] != _digest(entry):
-                raise LedgerError(f"{self.path}, line {number}: changed after it was written; restore the file from a backup")
+                raise LedgerError(
+                    f"{self.path}, line {number}: changed after it was written; restore the file from a backup"
+                )
             entries.append(entry)
         return entries
 
@@ -44,7 +46,12 @@ class Ledger:
             recorded = next((entry for entry in entries if entry["key"] == key), None)
             if recorded is not None:
                 return recorded
-            entry = {"number": len(entries) + 1, "key": key, **content, "previous": entries[-1]["digest"] if entries else None}
+            entry = {
+                "number": len(entries) + 1,
+                "key": key,
+                **content,
+                "previous": entries[-1]["digest"] if entries else None,
+            }
             entry = json.loads(json.dumps(entry, default=str))
             entry["digest"] = _digest(entry)
             self._write_line(json.dumps(entry))

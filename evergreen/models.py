@@ -23,7 +23,12 @@ from evergreen.digests import digest_file
 from evergreen.errors import ModelError
 from evergreen.tasks import Floats
 
-TRUSTED_TYPES = ["numpy.dtype", "evergreen.models.FeatureEncoder", "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier"]
+TRUSTED_TYPES = [
+    "numpy.dtype",
+    "evergreen.models.FeatureEncoder",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+]
 RARE_CATEGORY = 20
 
 
@@ -48,21 +53,28 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         return np.column_stack(columns)
 
     def _codes(self, values: pd.Series, name: str) -> Floats:
-        codes = pd.Index(self.vocabularies_[name]).get_indexer(values).astype("float64")
+        codes = pd.Index(self.vocabularies_[name]).get_indexer(pd.Index(values)).astype("float64")
         return np.where(codes < 0, np.nan, codes)
 
 
 def build(model: Model, features: Features, seed: int) -> Pipeline:
     """An unfitted pipeline for a declared model."""
     if isinstance(model, XGBoostModel):
-        return Pipeline([("features", FeatureEncoder(features.categorical, features.numeric)), ("model", _trees(model, features, seed))])
+        return Pipeline(
+            [
+                ("features", FeatureEncoder(features.categorical, features.numeric)),
+                ("model", _trees(model, features, seed)),
+            ]
+        )
     return Pipeline([("features", _one_hot(features)), ("model", _linear(model, seed))])
 
 
 def fit(model: Model, features: Features, seed: int, rows: pd.DataFrame) -> Pipeline:
     """The pipeline fitted to rows with a `label`. Raises ModelError where they hold one class only."""
     if rows.label.nunique() < 2:
-        raise ModelError(f"all {len(rows)} training rows have the same label: wait for both classes, or check label.when")
+        raise ModelError(
+            f"all {len(rows)} training rows have the same label: wait for both classes, or check label.when"
+        )
     return build(model, features, seed).fit(rows[features.names], rows.label.to_numpy())
 
 
@@ -79,9 +91,13 @@ def importances(pipeline: Pipeline, features: Features) -> dict[str, float]:
         weights = dict(zip(features.names, estimator.feature_importances_, strict=True))
     else:
         weights = dict.fromkeys(features.names, 0.0)
-        for column, weight in zip(pipeline["features"].get_feature_names_out(), np.abs(estimator.coef_[0]), strict=True):
+        for column, weight in zip(
+            pipeline["features"].get_feature_names_out(), np.abs(estimator.coef_[0]), strict=True
+        ):
             name = column.split("__", 1)[1]
-            owner = name if name in weights else max((known for known in weights if name.startswith(f"{known}_")), key=len)
+            owner = (
+                name if name in weights else max((known for known in weights if name.startswith(f"{known}_")), key=len)
+            )
             weights[owner] += float(weight)
     total = float(sum(weights.values())) or 1.0
     return {name: float(weight) / total for name, weight in weights.items()}
@@ -97,7 +113,9 @@ def load(path: Path, digest: str) -> Pipeline:
     if not path.exists():
         raise ModelError(f"{path} is missing")
     if digest_file(path) != digest:
-        raise ModelError(f"{path} differs from the file that was judged (its digest is not the ledger's); it is not loaded")
+        raise ModelError(
+            f"{path} differs from the file that was judged (its digest is not the ledger's); it is not loaded"
+        )
     try:
         return skops.io.load(path, trusted=TRUSTED_TYPES)
     except Exception as problem:
@@ -125,7 +143,9 @@ def _trees(model: XGBoostModel, features: Features, seed: int) -> "xgboost.XGBCl
 def _one_hot(features: Features) -> ColumnTransformer:
     numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
     categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY)
-    return ColumnTransformer([("categorical", categories, features.categorical), ("numeric", numbers, features.numeric)])
+    return ColumnTransformer(
+        [("categorical", categories, features.categorical), ("numeric", numbers, features.numeric)]
+    )
 
 
 def _linear(model: LogisticModel, seed: int) -> LogisticRegression:

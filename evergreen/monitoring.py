@@ -44,7 +44,11 @@ def performance(live: LiveRows, references: dict[int, float], product: Product) 
     if live.rows.empty:
         return empty_performance()
     scored = {scorer: live.rows[live.rows[column].notna()] for scorer, column in SCORERS.items()}
-    parts = [score_card(rows, {scorer: rows[SCORERS[scorer]].to_numpy()}, product) for scorer, rows in scored.items() if len(rows)]
+    parts = [
+        score_card(rows, {scorer: rows[SCORERS[scorer]].to_numpy()}, product)
+        for scorer, rows in scored.items()
+        if len(rows)
+    ]
     card = pd.concat(parts, ignore_index=True)
     by_day = live.rows.groupby("day")
     coverage = live.coverage.labelled / live.coverage.mature
@@ -70,6 +74,9 @@ def daily_excess(history: pd.DataFrame) -> pd.Series:
 def coverage_line(coverage: pd.DataFrame) -> dict[str, int | float | None]:
     """Counts over days: `mature`, `labelled`, `pending`, and the share labelled (None without a mature row)."""
     mature, labelled = int(coverage.mature.sum()), int(coverage.labelled.sum())
-    return {"mature": mature, "labelled": labelled, "pending": mature - labelled, "coverage": labelled / mature if mature else None}
-
-
+    return {
+        "mature": mature,
+        "labelled": labelled,
+        "pending": mature - labelled,
+        "coverage": labelled / mature if mature else None,
+    }

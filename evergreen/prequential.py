@@ -31,7 +31,9 @@ def folds(whole_days: list[date], product: Product, days: int) -> list[Fold]:
     return pairs
 
 
-def predict_prequentially(rows: pd.DataFrame, recipe: Product, pairs: list[Fold], progress: Progress = lambda _: None) -> tuple[pd.DataFrame, Floats]:
+def predict_prequentially(
+    rows: pd.DataFrame, recipe: Product, pairs: list[Fold], progress: Progress = lambda _: None
+) -> tuple[pd.DataFrame, Floats]:
     """Fit a recipe before each fold and predict the fold: the judging rows of all folds, in order, and their scores."""
     from evergreen import models
 
@@ -46,18 +48,33 @@ def predict_prequentially(rows: pd.DataFrame, recipe: Product, pairs: list[Fold]
     return pd.concat(judged, ignore_index=True), np.concatenate(scores)
 
 
-def compare_recipes(rows: pd.DataFrame, whole_days: list[date], recipes: dict[str, Product], days: int, progress: Progress = lambda _: None) -> pd.DataFrame:
+def compare_recipes(
+    rows: pd.DataFrame,
+    whole_days: list[date],
+    recipes: dict[str, Product],
+    days: int,
+    progress: Progress = lambda _: None,
+) -> pd.DataFrame:
     """The score card of several recipes on the same newest `days` prequential days; empty where history is too short for one fold.
 
     `rows` must hold every recipe's features. The first recipe's slices and costs measure them all; a fold is used only if every
     recipe has the days that it needs before it.
     """
     judge = next(iter(recipes.values()))
-    per_recipe = {name: folds(whole_days, recipe.model_copy(update={"evaluation": judge.evaluation}), days) for name, recipe in recipes.items()}
+    per_recipe = {
+        name: folds(whole_days, recipe.model_copy(update={"evaluation": judge.evaluation}), days)
+        for name, recipe in recipes.items()
+    }
     fewest = min(len(pairs) for pairs in per_recipe.values())
     if not fewest:
         return score_card(rows.iloc[:0], {}, judge)
     scores = {}
     for name, recipe in recipes.items():
-        judged, scores[name] = predict_prequentially(rows, recipe, per_recipe[name][-fewest:], lambda step, who=name: progress(f"{who}: {step}"))
+        judged, scores[name] = predict_prequentially(
+            rows, recipe, per_recipe[name][-fewest:], _prefixed(progress, name)
+        )
     return score_card(judged, scores, judge)
+
+
+def _prefixed(progress: Progress, name: str) -> Progress:
+    return lambda step: progress(f"{name}: {step}")

@@ -85,8 +85,14 @@ def _fields_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
     """The field names that are allowed at a location of the schema; union tags and list positions are stepped over."""
     models = [kind]
     for part in loc:
-        inner = [model for outer in models for model in _models_in(getattr(outer.model_fields.get(str(part)), "annotation", None))]
-        tagged = [model for model in models if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None))]
+        inner = [
+            model
+            for outer in models
+            for model in _models_in(getattr(outer.model_fields.get(str(part)), "annotation", None))
+        ]
+        tagged = [
+            model for model in models if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None))
+        ]
         models = inner or tagged or models
     return {name for model in models for name in model.model_fields}
 

@@ -40,7 +40,9 @@ def effective_from(day: date, scored_days: list[date]) -> date:
     return max([day, *scored_days]) + ONE_DAY
 
 
-def serving_after(outcome: str, before: dict[str, Any], candidate: dict[str, Any], baseline: dict[str, Any], base_rate: float) -> dict[str, Any]:
+def serving_after(
+    outcome: str, before: dict[str, Any], candidate: dict[str, Any], baseline: dict[str, Any], base_rate: float
+) -> dict[str, Any]:
     """The serving state that follows a decision.
 
     A state maps each of ROLES to a model record or None, and `base_rate` to the heuristic's answer. The newest baseline always

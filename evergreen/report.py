@@ -42,12 +42,15 @@ def verdict(health: Health, product: Product) -> str:
         return f"Not enough evidence: no day has been judged yet. Models start on {first_decidable_day(product) + ONE_DAY} at the earliest."
     mean = days.served.mean()
     state = "Good enough" if mean <= target.at_most else "Not good enough"
-    return f"{state}: {target.metric.replace('_', ' ')} {mean:.3f} a row over {days.served.count()} judged days, the bound is {target.at_most:g}."
+    measure, judged = target.metric.replace("_", " "), days.served.count()
+    return f"{state}: {measure} {mean:.3f} a row over {judged} judged days, the bound is {target.at_most:g}."
 
 
 def render(health: Health, product: Product) -> str:
     """The page as HTML, without a link to anything outside it."""
-    environment = Environment(loader=PackageLoader("evergreen", "templates"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("evergreen", "templates"), autoescape=True, undefined=StrictUndefined
+    )
     costs = _daily(health.card, "expected_cost")
     return environment.get_template("health_report.html.j2").render(
         product=product,
@@ -75,7 +78,11 @@ def _daily(card: pd.DataFrame, measure: str) -> pd.DataFrame:
 def _line(days: pd.DataFrame, scorer: str) -> str:
     """The points of an SVG polyline, the vertical scale from zero to the largest value of any scorer."""
     top, step = float(days.max().max()) or 1.0, WIDTH / max(1, len(days) - 1)
-    return " ".join(f"{number * step:.1f},{HEIGHT * (1 - value / top):.1f}" for number, value in enumerate(days[scorer]) if value == value)
+    return " ".join(
+        f"{number * step:.1f},{HEIGHT * (1 - value / top):.1f}"
+        for number, value in enumerate(days[scorer])
+        if pd.notna(value)
+    )
 
 
 def _decision(entry: Entry) -> dict[str, str]:

@@ -63,7 +63,11 @@ class RetrainDecision:
 
 def decide(history: History, product: Product) -> RetrainDecision:
     """Read each declared trigger, then apply cooldown and budget. Before the first decision nothing fires: the schedule starts."""
-    readers: dict[str, Callable[[History, Any], Reading]] = {"performance": _performance, "drift": _drift, "staleness": _staleness}
+    readers: dict[str, Callable[[History, Any], Reading]] = {
+        "performance": _performance,
+        "drift": _drift,
+        "staleness": _staleness,
+    }
     readings = [readers[trigger.kind](history, trigger) for trigger in product.retraining.triggers]
     fired = any(reading.fired for reading in readings)
     held_back = _held_back(history, product) if fired else None
@@ -92,20 +96,34 @@ def _performance(history: History, trigger: PerformanceTrigger) -> Reading:
         evidence = f"not enough evidence (n={len(window)} of {over} days judged, {quiet} of {trigger.false_alarms} earlier windows)"
         return Reading("performance", interval.mean if interval else None, threshold, False, evidence)
     fired = interval.low > 0 and interval.mean > threshold
-    return Reading("performance", interval.mean, threshold, fired, f"log-loss over its value at promotion: {interval}; bound from {quiet} windows")
+    return Reading(
+        "performance",
+        interval.mean,
+        threshold,
+        fired,
+        f"log-loss over its value at promotion: {interval}; bound from {quiet} windows",
+    )
 
 
 def _drift(history: History, trigger: DriftTrigger) -> Reading:
     if history.drift is None:
         return Reading("drift", None, trigger.psi, False, "not enough evidence (no champion to drift from)")
-    return Reading("drift", history.drift, trigger.psi, history.drift > trigger.psi, "importance-weighted PSI of the inputs")
+    return Reading(
+        "drift", history.drift, trigger.psi, history.drift > trigger.psi, "importance-weighted PSI of the inputs"
+    )
 
 
 def _staleness(history: History, trigger: StalenessTrigger) -> Reading:
     if not history.decisions:
         return Reading("staleness", None, float(trigger.days), False, "not enough evidence (nothing was trained yet)")
     age = (history.day - history.decisions[-1]).days
-    return Reading("staleness", float(age), float(trigger.days), age > trigger.days, f"days since the retrain of {history.decisions[-1]}")
+    return Reading(
+        "staleness",
+        float(age),
+        float(trigger.days),
+        age > trigger.days,
+        f"days since the retrain of {history.decisions[-1]}",
+    )
 
 
 def _held_back(history: History, product: Product) -> str | None:

@@ -34,7 +34,7 @@ def score_by_ladder(rows: pd.DataFrame, serving: dict[str, Any], predict: Predic
     `serving` is a serving state (empty before the first decision); `predict(record, rows)` may raise anything. The heuristic
     never raises: the training base rate, or before any training what the product declares.
     """
-    failures = []
+    failures: list[str] = []
     for rung in RUNGS:
         record = serving.get(rung)
         if record is None:
@@ -46,7 +46,9 @@ def score_by_ladder(rows: pd.DataFrame, serving: dict[str, Any], predict: Predic
     return Scored(np.full(len(rows), heuristic(serving, product)), HEURISTIC, None, failures)
 
 
-def try_model(record: dict[str, Any] | None, rows: pd.DataFrame, predict: Predict, product: Product) -> tuple[Floats | None, str | None]:
+def try_model(
+    record: dict[str, Any] | None, rows: pd.DataFrame, predict: Predict, product: Product
+) -> tuple[Floats | None, str | None]:
     """Sound scores, or None with what went wrong; (None, None) where there is no model."""
     if record is None:
         return None, None
@@ -62,7 +64,9 @@ def heuristic(serving: dict[str, Any], product: Product) -> float:
     return float(serving.get("base_rate", product.heuristic.before_training))
 
 
-def predictions(rows: pd.DataFrame, scored: Scored, yardsticks: dict[str, Floats | None], product: Product, head: str | None) -> pd.DataFrame:
+def predictions(
+    rows: pd.DataFrame, scored: Scored, yardsticks: dict[str, Floats | None], product: Product, head: str | None
+) -> pd.DataFrame:
     """The table of a day: who said what about each row, when, and on which state of the ledger.
 
     `head` is the digest of the ledger entry in effect, None before the first. A yardstick that could not score is missing.

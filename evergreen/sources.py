@@ -43,7 +43,9 @@ def import_function(path: str) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = getattr(import_module(module), name)
     except (ImportError, AttributeError) as problem:
-        raise ConfigError(f"{path}: cannot be imported ({problem}); write module:function, importable from the repository") from None
+        raise ConfigError(
+            f"{path}: cannot be imported ({problem}); write module:function, importable from the repository"
+        ) from None
     return function
 
 
@@ -57,7 +59,10 @@ class DailyFiles:
     def read(self, day: date) -> Delivery:
         paths = {"events": Path(self.events.format(day=day)), "outcomes": Path(self.outcomes.format(day=day))}
         tables = {kind: read_table(path) for kind, path in paths.items()}
-        provenance = {kind: {"file": str(path), "sha256": digest_file(path), "bytes": path.stat().st_size} for kind, path in paths.items()}
+        provenance = {
+            kind: {"file": str(path), "sha256": digest_file(path), "bytes": path.stat().st_size}
+            for kind, path in paths.items()
+        }
         return Delivery(tables["events"], tables["outcomes"], provenance)
 
 
@@ -72,7 +77,9 @@ class FunctionSource:
         try:
             events, outcomes = self.function(day)
         except Exception as problem:
-            raise SourceError(f"{self.name} failed for {day}: {type(problem).__name__}: {problem}; mend it and run the day again") from problem
+            raise SourceError(
+                f"{self.name} failed for {day}: {type(problem).__name__}: {problem}; mend it and run the day again"
+            ) from problem
         if not (isinstance(events, pd.DataFrame) and isinstance(outcomes, pd.DataFrame)):
             raise SourceError(f"{self.name} must return two pandas frames, (events, outcomes), for {day}")
         return Delivery(events, outcomes, {"events": {"function": self.name}, "outcomes": {"function": self.name}})
@@ -89,7 +96,11 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{path} has not been delivered: deliver it and run the day again (a day on which nothing happened is a file without rows)"
         ) from None
     except pd.errors.EmptyDataError:
-        raise SourceError(f"{path} is empty: a day on which nothing happened is a file with a header and no rows") from None
+        raise SourceError(
+            f"{path} is empty: a day on which nothing happened is a file with a header and no rows"
+        ) from None
     except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError, OSError) as problem:
         kind = "CSV in UTF-8" if path.suffix == ".csv" else "Parquet"
-        raise SourceError(f"{path} is not readable as {kind} ({str(problem).splitlines()[0]:.120}): deliver it again") from None
+        raise SourceError(
+            f"{path} is not readable as {kind} ({str(problem).splitlines()[0]:.120}): deliver it again"
+        ) from None

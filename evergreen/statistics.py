@@ -42,4 +42,6 @@ def mean_interval(values: Sequence[float], confidence: float, looks: int = 1) ->
     critical = float(t.ppf(1 - (1 - confidence) / 2 / looks, freedom))
     reach = critical * error
     mean = float(observed.mean())
-    return Interval(mean, float(mean - reach), float(mean + reach), len(observed), float((critical + t.ppf(POWER, freedom)) * error))
+    return Interval(
+        mean, float(mean - reach), float(mean + reach), len(observed), float((critical + t.ppf(POWER, freedom)) * error)
+    )

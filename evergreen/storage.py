@@ -92,7 +92,9 @@ class Store:
 
     def document_days(self, name: str) -> list[date]:
         """The days for which a document exists, in order."""
-        return sorted(date.fromisoformat(path.stem.removeprefix("day=")) for path in (self.root / name).glob("day=*.json"))
+        return sorted(
+            date.fromisoformat(path.stem.removeprefix("day=")) for path in (self.root / name).glob("day=*.json")
+        )
 
     def document_path(self, name: str, day: date) -> Path:
         return self.root / name / f"day={day}.json"
@@ -108,7 +110,9 @@ class Store:
         except FileNotFoundError:
             raise PartitionMissing(f"{path} is missing: materialise {name} for {day} again") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-            raise PartitionCorrupt(f"{path} is not readable JSON ({problem}): delete it and materialise {name} for {day} again") from None
+            raise PartitionCorrupt(
+                f"{path} is not readable JSON ({problem}): delete it and materialise {name} for {day} again"
+            ) from None
 
 
 def _refuse_older_schemas(dataset: ds.Dataset, table: str, columns: list[str] | None) -> None:

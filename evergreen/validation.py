@@ -74,7 +74,9 @@ def _kind(name: str, product: Product) -> str:
 
 def _typed(rows: pd.DataFrame, product: Product) -> tuple[pd.DataFrame, Reasons]:
     """Each column in its type; a value that cannot be turned into it becomes missing and gives a reason."""
-    typed, reasons = empty_batch(product).reindex(rows.index), []
+    typed = empty_batch(product).reindex(rows.index)
+    reasons: Reasons = []
+    converted: pd.Series
     for name in typed.columns:
         kind = _kind(name, product)
         if kind == "float64":
@@ -116,7 +118,10 @@ def _schema_reasons(typed: pd.DataFrame, product: Product) -> Reasons:
         _schema(product).validate(typed, lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases.dropna(subset=["index"])
-        return [(int(case.index), f"{case.column}: {_in_words(case.check)}") for case in cases.itertuples(index=False, name="Case")]
+        return [
+            (int(case.index), f"{case.column}: {_in_words(case.check)}")
+            for case in cases.itertuples(index=False, name="Case")
+        ]
     return []
 
 
@@ -126,7 +131,9 @@ def _schema(product: Product) -> "pa.DataFrameSchema":
 
     rules = product.validation.columns
     columns = {
-        name: pa.Column(None, _checks(rules.get(name, ColumnRule())), nullable=not rules.get(name, ColumnRule()).required)
+        name: pa.Column(
+            None, _checks(rules.get(name, ColumnRule())), nullable=not rules.get(name, ColumnRule()).required
+        )
         for name in [*product.features.names, *rules]
     }
     columns[product.id] = pa.Column(None, nullable=False, unique=True, report_duplicates="exclude_first")

@@ -32,7 +32,9 @@ def build_definitions() -> dg.Definitions:
         resources={"home": Home(path=home), "registry": Registry(home=home, tracking_uri=places.tracking_uri())},
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(shared, *[product_definitions(product) for product in load_products(places.configs() / "products").values()])
+    return dg.Definitions.merge(
+        shared, *[product_definitions(product) for product in load_products(places.configs() / "products").values()]
+    )
 
 
 defs = build_definitions()

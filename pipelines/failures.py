@@ -11,17 +11,19 @@ class RunFailed(EvergreenError):
 
 def explain_failure(result: dg.ExecuteInProcessResult, job: str, day: str) -> str:
     """The failed blocking checks and the innermost errors of a run's failed steps."""
-    reasons = []
+    reasons = [check.description or check.check_name for check in result.get_asset_check_evaluations() if _stops(check)]
     for event in result.all_events:
-        if event.is_asset_check_evaluation and not event.asset_check_evaluation_data.passed and event.asset_check_evaluation_data.blocking:
-            reasons.append(event.asset_check_evaluation_data.description or event.asset_check_evaluation_data.check_name)
-        elif event.is_step_failure and not reasons:
+        if event.is_step_failure and not reasons:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
             reasons.append(error.message.strip() if error else event.message or "unknown failure")
     text = "\n".join(_without_module(reason) for reason in reasons) or "the run was interrupted"
     return f"{job} failed for {day}: {text}\n(run {result.run_id[:8]}; the full trace is in the Dagster UI: make ui)"
+
+
+def _stops(check: dg.AssetCheckEvaluation) -> bool:
+    return not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
 
 
 def _without_module(message: str) -> str:

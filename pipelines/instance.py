@@ -32,8 +32,15 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
 
 def close_interrupted_runs(instance: dg.DagsterInstance, jobs: set[str], tag: str) -> int:
     """Mark runs that a killed process left as started: nobody works on them. `tag` marks the runs of such a process. Returns how many."""
-    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.CANCELING]
-    left = [run for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags={tag: "true"})) if run.job_name in jobs]
+    unfinished = [
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    left = [
+        run for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags={tag: "true"})) if run.job_name in jobs
+    ]
     for run in left:
         instance.report_run_failed(run, INTERRUPTED)
     return len(left)

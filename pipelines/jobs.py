@@ -45,18 +45,29 @@ def product_assets(product: Product) -> list[dg.AssetsDefinition]:
 
 def daily_job(product: Product) -> "AssetJob":
     """Ingestion to retrain decision and report, for one day."""
-    return _job(daily_name(product), DAILY_STAGES, product, "Ingest, validate, label, score, monitor and decide, for one day.")
+    return _job(
+        daily_name(product), DAILY_STAGES, product, "Ingest, validate, label, score, monitor and decide, for one day."
+    )
 
 
 def retrain_job(product: Product) -> "AssetJob":
     """Training set to promotion, as of one day."""
-    return _job(retrain_name(product), RETRAIN_STAGES, product, "Train baselines and a candidate, judge them, decide on promotion.")
+    return _job(
+        retrain_name(product),
+        RETRAIN_STAGES,
+        product,
+        "Train baselines and a candidate, judge them, decide on promotion.",
+    )
 
 
 def experiment_job(product: Product) -> dg.JobDefinition:
     """An overlay against the current recipe; writes MLflow alone."""
 
-    @dg.job(name=experiment_name(product), tags={PRODUCT_TAG: product.name}, description="Compare an overlay with the current recipe.")
+    @dg.job(
+        name=experiment_name(product),
+        tags={PRODUCT_TAG: product.name},
+        description="Compare an overlay with the current recipe.",
+    )
     def job() -> None:
         experiment_op(product)()
 

@@ -45,7 +45,7 @@ class TrainingRun:
     figures: "Mapping[str, Figure]"
 
 
-class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Registry(dg.ConfigurableResource):
     """The tracking server and the model registry of one installation."""
 
     home: str
@@ -62,19 +62,28 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
             if found is None:
                 self._close_interrupted(client, run)
                 found = self._log_and_register(client, run, pipeline, example)
-        return {**found, "digest": digest_file(self._fetch(run.product, found["version"], found["run_id"]))}
+        return {**found, "digest": digest_file(self._fetch(run.product, found["version"]))}
 
-    def log_evaluation(self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], figures: "Mapping[str, Figure]") -> None:
+    def log_evaluation(
+        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], figures: "Mapping[str, Figure]"
+    ) -> None:
         """Add what the judge found to a training's run."""
         with self._connected() as client:
-            for name, value in metrics.items():
-                client.log_metric(run_id, name, value)
-            for name, value in tags.items():
-                client.set_tag(run_id, name, value)
+            for metric, value in metrics.items():
+                client.log_metric(run_id, metric, value)
+            for tag, text in tags.items():
+                client.set_tag(run_id, tag, text)
             for name, figure in figures.items():
                 client.log_figure(run_id, figure, f"{name}.png")
 
-    def log_experiment(self, experiment: str, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str]) -> int:
+    def log_experiment(
+        self,
+        experiment: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> int:
         """Log an experiment's outcome; returns how often this evaluation set was looked at, this time included."""
         import mlflow
 
@@ -84,7 +93,11 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 mlflow.log_params(dict(parameters))
                 mlflow.log_metrics(dict(metrics))
             digest = tags["evergreen.evaluation_digest"]
-            return len(client.search_runs([identity], f"tags.`evergreen.evaluation_digest` = '{digest}' and attributes.status = 'FINISHED'"))
+            return len(
+                client.search_runs(
+                    [identity], f"tags.`evergreen.evaluation_digest` = '{digest}' and attributes.status = 'FINISHED'"
+                )
+            )
 
     def load(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
         """The model of a ledger record: from the home, or fetched where it is missing; its digest is checked before it is loaded.
@@ -94,7 +107,7 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self._kept(product, record["digest"])
         if not path.exists():
             with self._connected():
-                self._fetch(product, record["version"], record["run_id"])
+                self._fetch(product, record["version"])
         return _load(path, record["digest"])
 
     def reload(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
@@ -125,7 +138,9 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
     def run_url(self, run_id: str) -> str:
         return f"{places.mlflow_url()}/#/experiments/0/runs/{run_id}"
 
-    def _log_and_register(self, client: "MlflowClient", run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
+    def _log_and_register(
+        self, client: "MlflowClient", run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame"
+    ) -> dict[str, Any]:
         import mlflow
         from mlflow.models import infer_signature
 
@@ -133,7 +148,9 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         tags = {**run.tags, "evergreen.decision": run.decision, "evergreen.role": run.role}
         with mlflow.start_run(
-            experiment_id=self._experiment(client, run.product), run_name=f"{run.role} {run.decision.split('/')[-1]}", tags=tags
+            experiment_id=self._experiment(client, run.product),
+            run_name=f"{run.role} {run.decision.split('/')[-1]}",
+            tags=tags,
         ) as active:
             mlflow.log_params(dict(run.parameters))
             mlflow.log_metrics(dict(run.metrics))
@@ -149,14 +166,20 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 pyfunc_predict_fn="predict_proba",
             )
             self._ensure_registered_model(client, run.product)
-            version = client.create_model_version(run.product, logged.model_uri, active.info.run_id, tags=tags, model_id=logged.model_id)
+            version = client.create_model_version(
+                run.product, logged.model_uri, active.info.run_id, tags=tags, model_id=logged.model_id
+            )
         return {"version": int(version.version), "run_id": active.info.run_id}
 
     def _registered(self, client: "MlflowClient", run: TrainingRun) -> dict[str, Any] | None:
         versions = client.search_model_versions(
             f"name = '{run.product}' and tags.`evergreen.decision` = '{run.decision}' and tags.`evergreen.role` = '{run.role}'"
         )
-        same = [v for v in versions if all(v.tags.get(name) == run.tags[name] for name in ("evergreen.training_digest", "evergreen.recipe"))]
+        same = [
+            v
+            for v in versions
+            if all(v.tags.get(name) == run.tags[name] for name in ("evergreen.training_digest", "evergreen.recipe"))
+        ]
         return {"version": int(same[0].version), "run_id": same[0].run_id} if same else None
 
     def _close_interrupted(self, client: "MlflowClient", run: TrainingRun) -> None:
@@ -170,7 +193,9 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
         if experiment is not None:
             return str(experiment.experiment_id)
         local = self.tracking_uri.startswith("sqlite")
-        return str(client.create_experiment(name, str(Path(self.home) / "mlflow" / "artifacts" / name) if local else None))
+        return str(
+            client.create_experiment(name, str(Path(self.home) / "mlflow" / "artifacts" / name) if local else None)
+        )
 
     def _ensure_registered_model(self, client: "MlflowClient", name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -183,7 +208,7 @@ class Registry(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _kept(self, product: str, digest: str) -> Path:
         return Path(self.home) / product / "models" / f"{digest}.skops"
 
-    def _fetch(self, product: str, version: int, run_id: str) -> Path:
+    def _fetch(self, product: str, version: int) -> Path:
         """Copy a registered model file into the home, under its digest."""
         with tempfile.TemporaryDirectory() as folder:
             file = self._download(product, version, Path(folder))

@@ -83,7 +83,9 @@ class Replay:
         if entry is None:
             return "heuristic"
         champion = entry["serving"]["champion"]
-        return f"champion v{champion['version']}" if champion else f"baseline v{entry['serving']['baseline']['version']}"
+        return (
+            f"champion v{champion['version']}" if champion else f"baseline v{entry['serving']['baseline']['version']}"
+        )
 
     def _live_through(self, day: date) -> list[str]:
         """Carry out what the ticks after a day's end ask for; returns what happened beyond the daily run."""
@@ -121,7 +123,10 @@ class Replay:
     def _sensor_requests(self) -> list[dg.RunRequest]:
         sensor = self.definitions.resolve_sensor_def(retrain_sensor(self.product).name)
         context = dg.build_sensor_context(
-            self.instance, repository_def=self.definitions.get_repository_def(), resources={"home": self.home}, sensor_name=sensor.name
+            self.instance,
+            repository_def=self.definitions.get_repository_def(),
+            resources={"home": self.home},
+            sensor_name=sensor.name,
         )
         return list(sensor.evaluate_tick(context).run_requests or [])
 
@@ -140,7 +145,9 @@ class Replay:
             raise RunFailed(explain_failure(result, job, request.partition_key or ""))
         if job != retrain_name(self.product):
             return []
-        entry = self.home.promotions(self.product).find(decision_id(self.product.name, date.fromisoformat(str(request.partition_key))))
+        entry = self.home.promotions(self.product).find(
+            decision_id(self.product.name, date.fromisoformat(str(request.partition_key)))
+        )
         return [f"retrain ({entry['requested_by']}): {entry['decision']} by {entry['deciding_gate']}"] if entry else []
 
     def _repair_aliases(self, watcher: Watcher) -> None:
@@ -185,5 +192,7 @@ def _only_one(product: Product) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise EvergreenError(f"another replay of {product.name} is running on {places.home()}: wait for it, or stop it") from None
+            raise EvergreenError(
+                f"another replay of {product.name} is running on {places.home()}: wait for it, or stop it"
+            ) from None
         yield

@@ -13,7 +13,7 @@ from evergreen.storage import Store
 from pipelines import places
 
 
-class Home(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Home(dg.ConfigurableResource):
     """The folder in which everything lies; the only way from an asset to a path."""
 
     path: str

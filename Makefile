@@ -1,0 +1,35 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test ui check bench lock clean
+.DEFAULT_GOAL := run
+
+run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
+	$(BIN)/evergreen replay flights
+
+test: .venv/ready       ## the tests
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on loopback
+	$(BIN)/evergreen ui
+
+check: .venv/ready      ## format, lint, types, import contracts
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: .venv/ready      ## how long a day takes, the disk beside it, and what importing costs
+	$(BIN)/python benchmarks/day.py
+
+lock: .venv/ready       ## resolve the dependencies anew, with hashes and without hosts
+	$(BIN)/uv pip compile -q pyproject.toml --extra sample --extra dev --override overrides.txt --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-strip-extras --no-header -o requirements.lock
+
+clean:                  ## forget the environment; data in .evergreen stays
+	rm -rf .venv
+
+.venv/ready: requirements.lock bootstrap.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Evergreen needs Python 3.11 to 3.13: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r bootstrap.lock
+	$(BIN)/uv pip install -q --no-deps --require-hashes -r requirements.lock -p .venv
+	$(BIN)/uv pip install -q --no-deps --no-build-isolation -e . -p .venv
+	touch .venv/ready

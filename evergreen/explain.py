@@ -1,0 +1,94 @@
+"""Why a prediction is what it is: from the row back to its delivery, and from the model back to its training and its gates."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+import pyarrow.dataset as ds
+
+from evergreen.config import Product
+from evergreen.errors import NotEnoughEvidence
+from evergreen.ledger import Entry
+from evergreen.scoring import NO_VERSION
+from evergreen.storage import Store
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Every link of the chain. `promoted` is the ledger entry that let the serving version through, None where no champion answered;
+    `state` is the entry that was in effect, None before the first decision; `label` is None while nothing is known."""
+
+    day: date
+    prediction: dict[str, Any]
+    row: dict[str, Any]
+    delivery: dict[str, Any]
+    label: dict[str, Any] | None
+    state: Entry | None
+    model: dict[str, Any] | None
+    promoted: Entry | None
+
+
+def explain(store: Store, product: Product, entries: list[Entry], prediction: str) -> Explanation:
+    """The chain behind one prediction. Raises NotEnoughEvidence where no scored day has that id."""
+    day = find_day(store, prediction)
+    if day is None:
+        raise NotEnoughEvidence(
+            f"{product.name} has no prediction with id {prediction!r}: ids look like {_example(store)!r}"
+        )
+    made = _row(store.read("predictions", day), "id", prediction)
+    state = next((entry for entry in entries if entry["digest"] == made["ledger_head"]), None)
+    model = _record(state, made)
+    promoted = [
+        entry
+        for entry in entries
+        if entry["decision"] == "promoted" and entry["candidate"]["version"] == made["version"]
+    ]
+    return Explanation(
+        day=day,
+        prediction=made,
+        row=_row(store.read("batch", day), product.id, prediction),
+        delivery=store.read_document("raw_batch", day),
+        label=_label(store, day, prediction),
+        state=state,
+        model=model,
+        promoted=promoted[-1] if promoted else None,
+    )
+
+
+def find_day(store: Store, prediction: str) -> date | None:
+    """The newest scored day that has a prediction with this id."""
+    paths = [str(store.path("predictions", day)) for day in store.days("predictions")]
+    if not paths:
+        return None
+    found = ds.dataset(paths, format="parquet", partitioning="hive").to_table(
+        columns=["day"], filter=ds.field("id") == prediction
+    )
+    days = sorted(str(day) for day in found["day"].to_pylist())
+    return date.fromisoformat(days[-1]) if days else None
+
+
+def _example(store: Store) -> str:
+    days = store.days("predictions")
+    ids = store.read("predictions", days[-1], ["id"]).id if days else pd.Series(dtype="str")
+    return str(ids.iloc[0]) if len(ids) else "nothing: no day has been scored yet"
+
+
+def _row(table: pd.DataFrame, column: str, value: str) -> dict[str, Any]:
+    return {str(name): item for name, item in table[table[column] == value].iloc[0].items()}
+
+
+def _label(store: Store, day: date, prediction: str) -> dict[str, Any] | None:
+    for known in reversed([other for other in store.days("labels") if other >= day][:14]):
+        log = store.read("labels", known)
+        if (log.id == prediction).any():
+            return {**_row(log, "id", prediction), "entered_on": known}
+    return None
+
+
+def _record(state: Entry | None, made: dict[str, Any]) -> dict[str, Any] | None:
+    """The model record, as the ledger had it, of the version that answered; None for the heuristic."""
+    if state is None or made["version"] == NO_VERSION:
+        return None
+    record: dict[str, Any] = state["serving"][made["served_by"]]
+    return record

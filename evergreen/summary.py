@@ -1,0 +1,69 @@
+"""A product's life so far in numbers: what `replay` ends with and `status` shows."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from evergreen.as_of import AsOf
+from evergreen.evaluation import summarize
+from evergreen.ledger import Entry
+from evergreen.monitoring import SCORERS, live_rows
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`live` compares what was served with its yardsticks, pooled over the same rows: mature, served by a champion. It is empty
+    where no champion has served a day whose labels are due; `live_days` are those days."""
+
+    days: int
+    rows_in: int
+    quarantined: int
+    pending: int
+    retrains: Counter[str]
+    outcomes: Counter[str]
+    live: dict[str, dict[str, Any]]
+    live_days: list[date]
+    served: Counter[str]
+
+
+def summarize_life(view: AsOf, entries: list[Entry]) -> Summary:
+    """Count and measure everything up to the view's day."""
+    days = view.days(view.product.time.start)
+    accepted = view.events(days[0], [view.product.id])
+    quarantined = view.read("quarantine", days, ["id"])
+    served = view.read("predictions", days, ["served_by"])
+    coverage = view.mature(days[0]).coverage
+    live_days = _champion_days(view)
+    return Summary(
+        days=len(days),
+        rows_in=len(accepted) + len(quarantined),
+        quarantined=len(quarantined),
+        pending=int(coverage.mature.sum() - coverage.labelled.sum()),
+        retrains=Counter(entry["requested_by"] for entry in entries),
+        outcomes=Counter(_outcome(entry) for entry in entries),
+        live=_compare(view, live_days),
+        live_days=live_days,
+        served=Counter(served.served_by),
+    )
+
+
+def _outcome(entry: Entry) -> str:
+    return "promoted" if entry["decision"] == "promoted" else f"{entry['decision']} by {entry['deciding_gate']}"
+
+
+def _champion_days(view: AsOf) -> list[date]:
+    """Whole mature days that a champion served."""
+    table = view.read("performance", view.days(view.product.time.start), ["day", "scorer", "served_by"])
+    days = table.day[(table.scorer == "first") & (table.served_by == "champion")]
+    return sorted({pd.Timestamp(day).date() for day in days})
+
+
+def _compare(view: AsOf, days: list[date]) -> dict[str, dict[str, Any]]:
+    if not days:
+        return {}
+    rows = live_rows(view, days).rows
+    rows = rows[rows[list(SCORERS.values())].notna().all(axis=1)]
+    return {scorer: summarize(rows, rows[column].to_numpy(), view.product) for scorer, column in SCORERS.items()}

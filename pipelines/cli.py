@@ -1,0 +1,173 @@
+"""The command line: `evergreen replay | status | explain | experiment | validate-config | ui`.
+
+Heavy imports wait inside the commands, so that `--help` answers at once.
+"""
+
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evergreen.errors import EvergreenError
+
+if TYPE_CHECKING:
+    from evergreen.config import Product
+    from pipelines.resources import Home
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Continual learning that stays right in production.",
+)
+ProductName = Annotated[
+    str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
+]
+
+
+@app.command()
+def replay(
+    product: ProductName = "flights",
+    to: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day; default: 12 weeks from the product's start")
+    ] = None,
+) -> None:
+    """Live a product's days through the real jobs, from where it stopped."""
+    from pipelines.replay import deliver_sample, opened_replay
+    from pipelines.screen import Bar, console, print_summary
+
+    found = _product(product)
+    last = _last_day(found, to.date() if to else None)
+    with console.status("writing the sample deliveries"):
+        written = deliver_sample(found)
+    if written:
+        console.print(f"Wrote {written} sample files to the landing zone.")
+    with opened_replay(found) as running, Bar(found.name) as bar:
+        done = running.run(last, bar)
+        home = running.home
+    if not done:
+        console.print(f"Nothing is left: every day up to {last} is done.")
+    print_summary(found, home, last)
+
+
+@app.command()
+def status(product: ProductName = "flights") -> None:
+    """Who serves, since when, what is pending, and what was decided last."""
+    from pipelines.screen import print_status
+
+    print_status(_product(product), _home())
+
+
+@app.command()
+def explain(product: ProductName, prediction: Annotated[str, typer.Option(help="the id of the predicted row")]) -> None:
+    """Trace one prediction: row, delivery, who served, model, training, config, gates."""
+    from evergreen.explain import explain as trace
+    from pipelines.screen import print_explanation
+
+    found, home = _product(product), _home()
+    print_explanation(trace(home.store(found), found, home.promotions(found).entries(), prediction), found)
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="the name of a file in configs/experiments, without .yaml")],
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="default: the newest monitored day")
+    ] = None,
+) -> None:
+    """Judge an overlay beside the current recipe, on the same rows; nothing is promoted."""
+    from evergreen.experiments import load_experiment
+    from pipelines import places
+    from pipelines.experiment_run import run_in_process
+    from pipelines.screen import console, print_experiment
+
+    declared = load_experiment(places.configs() / "experiments", name)
+    found = _product(declared.product)
+    with console.status(f"fitting both recipes ({declared.name})"):
+        outcome = run_in_process(found, declared.name, str(as_of.date()) if as_of else "")
+    print_experiment(declared, outcome)
+
+
+@app.command("validate-config")
+def validate_config(
+    path: Annotated[
+        Path | None, typer.Argument(help="a product file; default: every shipped product and experiment")
+    ] = None,
+) -> None:
+    """Check product files and experiments; a broken rule is named with its file, key and near miss."""
+    from evergreen.experiments import changed_product, load_experiment
+    from evergreen.product_files import load_product, load_products
+    from pipelines import places
+    from pipelines.screen import console
+
+    if path is not None:
+        console.print(f"{path}: valid, product {load_product(path).name}")
+        return
+    products = load_products(places.configs() / "products")
+    for name in products:
+        console.print(f"products/{name}.yaml: valid")
+    folder = places.configs() / "experiments"
+    for file in sorted(folder.glob("*.yaml")):
+        declared = load_experiment(folder, file.stem)
+        changed_product(_product(declared.product), declared.changes, str(file))
+        console.print(f"experiments/{file.name}: valid")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="of the Dagster UI")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="of the MLflow UI")] = 5000,
+) -> None:
+    """Open the Dagster UI, its daemon and the MLflow UI on this home, on loopback; Ctrl-C stops them."""
+    from pipelines.servers import serve
+
+    serve(port, mlflow_port)
+
+
+def _product(name: str) -> "Product":
+    from evergreen.errors import ConfigError
+    from evergreen.product_files import load_products, near_miss
+    from pipelines import places
+
+    folder = places.configs() / "products"
+    products = load_products(folder)
+    if name not in products:
+        raise ConfigError(
+            f"{folder}: no product {name!r}{near_miss(name, sorted(products))} (known: {', '.join(sorted(products))})"
+        )
+    return products[name]
+
+
+def _last_day(product: "Product", to: date | None) -> date:
+    """The last day to replay: as asked, or twelve weeks of the product's life; never past its end or into the future."""
+    from evergreen.periods import ONE_DAY
+
+    first, end = product.time.start, min(product.time.end or date.today() - ONE_DAY, date.today() - ONE_DAY)
+    if to is not None and not first <= to <= end:
+        raise EvergreenError(f"--to {to}: {product.name} has days from {first} to {end}")
+    return to or min(end, first + 83 * ONE_DAY)
+
+
+def _home() -> "Home":
+    from pipelines import places
+    from pipelines.resources import Home
+
+    return Home(path=str(places.home()))
+
+
+def main() -> None:
+    """The entry point: an error that Evergreen raised on purpose is shown as its message alone."""
+    try:
+        app()
+    except EvergreenError as problem:
+        print(f"evergreen: {problem}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("evergreen: stopped; the next replay goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""What the command line shows: the progress bar, and tables of results."""
+
+from datetime import date
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.tree import Tree
+
+from evergreen.as_of import AsOf, first_decidable_day
+from evergreen.config import Product
+from evergreen.experiments import Experiment
+from evergreen.explain import Explanation
+from evergreen.periods import ONE_DAY
+from evergreen.promotion import serving_as_of
+from evergreen.report import SCORER_NAMES
+from evergreen.summary import Summary, summarize_life
+from pipelines.resources import Home
+
+console = Console(highlight=False)
+
+
+class Bar:
+    """A progress bar that says what day it is, who serves, and what just happened."""
+
+    def __init__(self, product: str) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=console)
+        self._task = self._progress.add_task(product, total=None)
+        self._product = product
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def starts(self, days: int) -> None:
+        self._progress.update(self._task, total=days)
+
+    def day(self, day: date, serving: str, happened: str) -> None:
+        self._progress.update(self._task, advance=1, description=f"{self._product} {day} · {serving}")
+        if happened:
+            console.print(f"{day}  {happened}")
+
+    def note(self, text: str) -> None:
+        console.print(text)
+
+
+def print_summary(product: Product, home: Home, last: date) -> None:
+    """The table at the end of a replay, and how to look further."""
+    entries = [entry for entry in home.promotions(product).entries() if entry["as_of"] <= str(last)]
+    summary = summarize_life(AsOf(home.store(product), product, last), entries)
+    console.print(_counts(product, summary, last))
+    console.print(_live(summary) if summary.live else "No champion has served a day whose labels are due yet.")
+    console.print(
+        f"Look further: make ui · evergreen status {product.name} · evergreen explain {product.name} --prediction ID · "
+        f"{home.store(product).root / 'reports' / f'{last}.html'}",
+        soft_wrap=True,
+    )
+
+
+def _counts(product: Product, summary: Summary, last: date) -> Table:
+    table = Table("", "", title=f"{product.name}, {product.time.start} to {last}", show_header=False)
+    for name, value in [
+        ("days", f"{summary.days}"),
+        ("rows in", f"{summary.rows_in:,}"),
+        ("quarantined", f"{summary.quarantined:,}"),
+        ("mature without a label (pending)", f"{summary.pending:,}"),
+        ("rows served by", _listed(summary.served)),
+        ("retrains, by what asked for them", _listed(summary.retrains)),
+        ("decisions, with the deciding gate", _listed(summary.outcomes)),
+    ]:
+        table.add_row(name, value)
+    return table
+
+
+def _live(summary: Summary) -> Table:
+    rows = next(iter(summary.live.values()))["rows"]
+    table = Table(
+        "live, on mature rows",
+        "AUC",
+        "log-loss",
+        "cost a row",
+        title=f"{rows:,} rows of {len(summary.live_days)} days that a champion served",
+    )
+    for scorer, measures in summary.live.items():
+        auc = "–" if measures["roc_auc"] is None else f"{measures['roc_auc']:.4f}"
+        table.add_row(SCORER_NAMES[scorer], auc, f"{measures['log_loss']:.4f}", f"{measures['expected_cost']:.3f}")
+    return table
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1])) or "none"
+
+
+def print_status(product: Product, home: Home) -> None:
+    store = home.store(product)
+    days, entries = store.document_days("retrain_decision"), home.promotions(product).entries()
+    if not days:
+        console.print(f"{product.name}: no day is done yet. Run: evergreen replay {product.name}")
+        return
+    last = days[-1]
+    view = AsOf(store, product, last)
+    pending = view.mature(view.back(product.label.matched_for)).coverage
+    table = Table("", "", title=f"{product.name} at the end of {last}", show_header=False)
+    table.add_row("serves next", _serving(product, serving_as_of(entries, last + ONE_DAY)))
+    table.add_row("retrain decision", store.read_document("retrain_decision", last)["sentence"])
+    if entries:
+        newest = entries[-1]
+        deciding = next(gate for gate in newest["gates"] if gate["name"] == newest["deciding_gate"])
+        table.add_row(
+            "last retrain",
+            f"{newest['as_of']} ({newest['requested_by']}): {newest['decision']}. {deciding['sentence']}",
+        )
+    table.add_row(
+        "pending labels",
+        f"{int((pending.mature - pending.labelled).sum())} of the last {product.label.matched_for.days} days' mature rows",
+    )
+    table.add_row("alerts", f"{len(home.alerts(product).entries())} failed runs on record")
+    table.add_row("report", str(store.root / "reports" / f"{last}.html"))
+    console.print(table)
+
+
+def _serving(product: Product, entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return f"the heuristic, until {first_decidable_day(product) + ONE_DAY} at the earliest: too few mature days to train and judge"
+    champion = entry["serving"]["champion"]
+    if champion is None:
+        return f"the baseline, v{entry['serving']['baseline']['version']}: no candidate has passed the gates yet"
+    return f"champion v{champion['version']}, trained through {champion['trained_through']}, decided as of {champion['as_of']}"
+
+
+def print_explanation(found: Explanation, product: Product) -> None:
+    made = found.prediction
+    tree = Tree(f"[b]{made['id']}[/b], {product.time.event} {made['event_time']}")
+    action = product.decision.action if made["action"] else "leave"
+    tree.add(
+        f"prediction: {made['score']:.4f}, threshold {made['threshold']:.4f}, {action}; made for {made['predict_at']}"
+    )
+    label = found.label
+    tree.add(
+        "label: nothing known"
+        if label is None
+        else f"label: {label['label']:g}, known at {label['known_at']}, entered on {label['entered_on']}"
+    )
+    row = tree.add(f"row: accepted in the batch of {found.day}")
+    row.add(", ".join(f"{name}={found.row[name]}" for name in product.features.names))
+    events = found.delivery["events"]
+    origin, digest = events.get("file") or events.get("function"), found.delivery["digests"]["events"]
+    row.add(f"delivery: {origin}, read at {found.delivery['read_at']}, digest {digest}")
+    served = tree.add(f"served by: {made['served_by']}" + (f", version {made['version']}" if found.model else ""))
+    if found.state is None:
+        served.add("no retrain had been decided yet: the heuristic answered with what the product declares")
+    else:
+        state = found.state
+        served.add(
+            f"ledger: entry {state['number']} ({state['key']}: {state['decision']}), from {state['effective_from']} on"
+        )
+    if found.model:
+        model = served.add(f"model: MLflow run {found.model['run_id']}, file sha256 {found.model['digest'][:16]}")
+        model.add(
+            f"training: digest {found.model['training_digest']}, through {found.model['trained_through']}, as of {found.model['as_of']}"
+        )
+        model.add(f"config {found.model['config']}, recipe {found.model['recipe']}, commit {found.model['commit']}")
+    if found.promoted:
+        passed = served.add(
+            f"let through as of {found.promoted['as_of']}, asked for by {found.promoted['requested_by']}:"
+        )
+        for gate in found.promoted["gates"]:
+            passed.add(f"{gate['name']} ({gate['role']}): {gate['verdict']}. {gate['sentence']}")
+    console.print(tree, soft_wrap=True)
+
+
+def print_experiment(declared: Experiment, outcome: dict[str, Any]) -> None:
+    console.print(
+        f"[b]{declared.name}[/b] on {declared.product}, as of {outcome['as_of']}\nHypothesis: {declared.hypothesis}",
+        soft_wrap=True,
+    )
+    table = Table(
+        "recipe",
+        "log-loss",
+        "cost a row",
+        "squared error",
+        "calibration gap",
+        title=f"means of days, {outcome['rows']:,} rows, same rows for both",
+    )
+    for name, means in outcome["means"].items():
+        table.add_row(
+            name,
+            *(f"{means[measure]:.4f}" for measure in ("log_loss", "expected_cost", "squared_error", "calibration_gap")),
+        )
+    console.print(table)
+    console.print(outcome["sentence"], soft_wrap=True)
+    console.print(
+        f"This evaluation set has been looked at {outcome['looks']} time(s): the more looks, the less an interval means.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,82 @@
+"""The two user interfaces, side by side, until someone stops them. Both listen on loopback only."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from evergreen.errors import EvergreenError
+from pipelines import places
+from pipelines.instance import prepare_home
+
+HOST = "127.0.0.1"
+
+
+def serve(dagster_port: int, mlflow_port: int) -> None:
+    """Run Dagster (webserver and daemon) and, for a local tracking store, MLflow; returns when one of them ends."""
+    prepare_home()
+    os.environ["EVERGREEN_DAGSTER_URL"] = f"http://{HOST}:{dagster_port}"
+    os.environ["EVERGREEN_MLFLOW_URL"] = f"http://{HOST}:{mlflow_port}"
+    for port in (dagster_port, mlflow_port):
+        _refuse_busy(port)
+    commands = [
+        [
+            sys.executable,
+            "-m",
+            "dagster",
+            "dev",
+            "-w",
+            str(places.REPOSITORY / "workspace.yaml"),
+            "-h",
+            HOST,
+            "-p",
+            str(dagster_port),
+        ]
+    ]
+    if places.tracking_uri().startswith("sqlite"):
+        commands.append(_mlflow_command(mlflow_port))
+    print(
+        f"Dagster: {os.environ['EVERGREEN_DAGSTER_URL']}   MLflow: {places.mlflow_url()}   (Ctrl-C stops both)",
+        flush=True,
+    )
+    running = [subprocess.Popen(command, cwd=places.REPOSITORY, start_new_session=True) for command in commands]
+    try:
+        os.waitpid(-1, 0)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for process in running:
+            _stop(process)
+
+
+def _mlflow_command(port: int) -> list[str]:
+    """One worker and no job runner: two processes instead of fifteen."""
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    (places.home() / "mlflow").mkdir(parents=True, exist_ok=True)
+    store = [
+        "--backend-store-uri",
+        places.tracking_uri(),
+        "--artifacts-destination",
+        str(places.home() / "mlflow" / "artifacts"),
+    ]
+    return [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
+
+
+def _refuse_busy(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise EvergreenError(
+                f"port {port} is in use: stop what listens there, or choose another with --port or --mlflow-port"
+            )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the whole process group to end, as Ctrl-C in its own terminal would."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
