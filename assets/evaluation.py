@@ -114,7 +114,7 @@ def _measure(
         "trained_ids_compared": compared,
         "reload_error": _reload_error(view, registry, records["candidate"], rows, scores["candidate"]),
         "latency_p99": _latency(pipelines["candidate"], rows),
-        "champion": champion["version"] if champion else None,
+        "champion": champion,
         "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},
         "card": evaluation.score_card(rows, scores, product)
         .assign(day=lambda card: card.day.astype("str"))

@@ -27,9 +27,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             kinds={"json", "mlflow"},
             depends_on=["gates", "decision", "service_levels"],
         ),
-        check_specs=[
-            stage.check("promotion", name, (getattr(gates, name).__doc__ or "").strip()) for name in gates.names()
-        ],
+        check_specs=[stage.check("promotion", gate.__name__, gate.__doc__ or "") for gate in gates.GATES],
     )
     def promotion(
         context: dg.AssetExecutionContext, home: Home, registry: Registry
@@ -38,7 +36,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
         entry = ledger.find(stage.decision(day))
         if entry is None:
             requested_by = context.run.tags.get(REQUESTED_BY, "hand")
-            content = _decide(stage, home, day, {"requested_by": requested_by, "dagster_run": context.run_id})
+            content = _decide(stage, home, day, {"requested_by": requested_by, "dagster_run": context.run.run_id})
             entry = ledger.append(stage.decision(day), content)
         registry.project(product.name, ledger.entries()[-1]["serving"])
         yield stage.result("promotion", _shown(entry))
@@ -52,9 +50,9 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
     """The content of the ledger's next entry."""
     product, store, ledger = stage.product, home.store(stage.product), home.promotions(stage.product)
     report = store.read_document("evaluation_report", day)
-    judged = gates.judge(_evidence(report), product)
-    decision = decide(judged)
     training = store.read_document("training_set", day)
+    judged = gates.judge(_evidence(report, training), product)
+    decision = decide(judged)
     records = {
         name: _record(store.read_document(f"{name}_model", day), report["summary"][name])
         for name in ("candidate", "baseline")
@@ -82,7 +80,7 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
     }
 
 
-def _evidence(report: dict[str, Any]) -> gates.Evidence:
+def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidence:
     card = pd.DataFrame(report["card"])
     change = (
         None if report["change"] is None else pd.DataFrame(report["change"], columns=["day", "candidate", "champion"])
@@ -91,6 +89,9 @@ def _evidence(report: dict[str, Any]) -> gates.Evidence:
         card=card,
         coverage=report["coverage"],
         reload_error=report["reload_error"],
+        empty_inputs=training["empty_inputs"],
+        trained_through=training["last_day"],
+        champion_trained_through=report["champion"]["trained_through"] if report["champion"] else None,
         trained_ids_compared=report["trained_ids_compared"],
         latency_p99=report["latency_p99"],
         change=change,

@@ -44,7 +44,7 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, home: Home, registry: Registry, role: str, model: Model
     ) -> dg.MaterializeResult:
         record = _fitted(
-            stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run_id
+            stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run.run_id
         )
         shown = {name: record[name] for name in ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds")}
         link = dg.MetadataValue.url(registry.run_url(record["run_id"]))

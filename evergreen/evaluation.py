@@ -68,7 +68,7 @@ def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]
     OverlapError, naming the model and a row.
     """
     for name, ids in training_ids.items():
-        shared = judging_ids[judging_ids.isin(ids)]
+        shared = ids[ids.isin(judging_ids)]
         if len(shared):
             raise OverlapError(
                 f"{len(shared)} judging rows were trained on by the {name}, for example {shared.iloc[0]}: nothing is promoted on such "

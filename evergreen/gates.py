@@ -47,12 +47,16 @@ class Evidence:
 
     `card` is the score card over the judging days with the scorers `candidate`, `baseline`, `prior` and, if there is one,
     `champion`. `coverage` is the labelled share of mature rows, None without any. `change` is None for a refresh; else the daily
-    log-loss of both recipes on prequential days, columns `candidate` and `champion`.
+    log-loss of both recipes on prequential days, columns `candidate` and `champion`. `empty_inputs` are features without a single
+    value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion.
     """
 
     card: pd.DataFrame
     coverage: float | None
     reload_error: str | None
+    empty_inputs: list[str]
+    trained_through: str
+    champion_trained_through: str | None
     trained_ids_compared: int
     latency_p99: float
     change: pd.DataFrame | None = None
@@ -60,25 +64,6 @@ class Evidence:
     @property
     def has_champion(self) -> bool:
         return "champion" in set(self.card.scorer)
-
-
-def judge(evidence: Evidence, product: Product) -> list[Gate]:
-    """Every gate's reading, in the order in which they decide."""
-    gates: list[Callable[[Evidence, Product], Gate]] = [
-        reloads,
-        clean_judge,
-        beats_baseline,
-        good_enough,
-        comparison,
-        slices,
-        calibration,
-        latency,
-    ]
-    return [gate(evidence, product) for gate in gates]
-
-
-def names() -> list[str]:
-    return ["reloads", "clean_judge", "beats_baseline", "good_enough", "comparison", "slices", "calibration", "latency"]
 
 
 def reloads(evidence: Evidence, product: Product) -> Gate:
@@ -93,6 +78,26 @@ def reloads(evidence: Evidence, product: Product) -> Gate:
     return Gate(
         "reloads", "hard", "pass", "Fetched back from the registry, the model gives the same scores, all sound."
     )
+
+
+def inputs(evidence: Evidence, product: Product) -> Gate:
+    """Every declared feature has values in the training set: a column that fell silent upstream is no refresh."""
+    empty = evidence.empty_inputs
+    sentence = (
+        f"No value at all in the training set: {', '.join(empty)}."
+        if empty
+        else "Every feature has values in the training set."
+    )
+    return Gate("inputs", "hard", "fail" if empty else "pass", sentence, value=float(len(empty)), bound=0.0)
+
+
+def newer_data(evidence: Evidence, product: Product) -> Gate:
+    """The candidate's training ends no earlier than the champion's: older data is a rollback, not a refresh."""
+    ends, champion = evidence.trained_through, evidence.champion_trained_through
+    if champion is None:
+        return Gate("newer_data", "hard", "pass", f"Trained through {ends}; there is no champion to be newer than.")
+    verdict: Verdict = "pass" if ends >= champion else "fail"
+    return Gate("newer_data", "hard", verdict, f"Trained through {ends}, the champion through {champion}.")
 
 
 def clean_judge(evidence: Evidence, product: Product) -> Gate:
@@ -148,7 +153,7 @@ def comparison(evidence: Evidence, product: Product) -> Gate:
         return Gate("comparison", "primary", "pass", "There is no champion yet: beating the baselines is what decides.")
     if evidence.change is None:
         return _refresh(evidence, product)
-    return _change(evidence.change, product)
+    return judge_change(evidence.change, product)
 
 
 def _refresh(evidence: Evidence, product: Product) -> Gate:
@@ -170,7 +175,7 @@ def _refresh(evidence: Evidence, product: Product) -> Gate:
     return _measured("comparison", "primary", verdict, sentence, interval, bound)
 
 
-def _change(days: pd.DataFrame, product: Product) -> Gate:
+def judge_change(days: pd.DataFrame, product: Product) -> Gate:
     """Another recipe must be proven better, or not worse by the margin, on enough days that both predicted unseen."""
     rule = product.gates.change
     if len(days) < rule.days.days:
@@ -240,6 +245,25 @@ def latency(evidence: Evidence, product: Product) -> Gate:
     state = "over" if verdict == "fail" else "within"
     sentence = f"One row takes {evidence.latency_p99 * 1000:.1f} ms (99th percentile), {state} the service level of {bound * 1000:g} ms."
     return Gate("latency", "guard", verdict, sentence, value=evidence.latency_p99, bound=bound)
+
+
+GATES: tuple[Callable[[Evidence, Product], Gate], ...] = (
+    reloads,
+    inputs,
+    newer_data,
+    clean_judge,
+    beats_baseline,
+    good_enough,
+    comparison,
+    slices,
+    calibration,
+    latency,
+)
+
+
+def judge(evidence: Evidence, product: Product) -> list[Gate]:
+    """Every gate's reading, in the order in which they decide."""
+    return [gate(evidence, product) for gate in GATES]
 
 
 def _harm(difference: Interval) -> Verdict:

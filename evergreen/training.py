@@ -59,6 +59,7 @@ def manifest(view: AsOf, rows: MatureRows, days: list[date]) -> dict[str, Any]:
         "pending": int(chosen.coverage.mature.sum() - chosen.coverage.labelled.sum()),
         "coverage": chosen.share_labelled(),
         "base_rate": float(chosen.rows.label.mean()) if len(chosen.rows) else None,
+        "empty_inputs": [name for name in product.features.names if chosen.rows[name].isna().all()],
         "digest": digest_frame(chosen.rows[columns]),
     }
 

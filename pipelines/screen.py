@@ -179,7 +179,7 @@ def print_explanation(found: Explanation, product: Product) -> None:
         )
         for gate in found.promoted["gates"]:
             passed.add(f"{gate['name']} ({gate['role']}): {gate['verdict']}. {gate['sentence']}")
-    console.print(tree, soft_wrap=True)
+    console.print(tree)
 
 
 def print_experiment(declared: Experiment, outcome: dict[str, Any]) -> None:

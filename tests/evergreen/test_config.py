@@ -1,0 +1,115 @@
+import pytest
+from pydantic import ValidationError
+
+from evergreen.config import Product
+from evergreen.errors import ConfigError
+from evergreen.product_files import overlay, parse
+from tests.evergreen.builders import SHOP, shop
+
+
+def test_durations_and_dates_survive_a_round_trip():
+    product = shop({"training": {"window": "42d"}})
+    assert parse(Product, product.model_dump(mode="json"), "again") == product
+
+
+def test_values_never_change_after_load():
+    with pytest.raises(ValidationError, match="frozen"):
+        shop().name = "other"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 2}, "version: Input should be 1"),
+        ({"name": "My Shop"}, "name: String should match pattern"),
+        ({"owner": "me"}, "owner: String should match pattern"),
+        ({"task": "ranking"}, "task: Input should be 'binary'"),
+        ({"decision": {"costs": {"false_negative": 2}}}, "costs must make the action worth it on positives"),
+        ({"decision": {"costs": {"false_positive": 0}}}, "costs must make the action worth it on positives"),
+        ({"source": {"events": "orders.parquet"}}, "events: String should match pattern"),
+        ({"source": {"kind": "python", "function": "no_colon"}}, "function: String should match pattern"),
+        ({"time": {"timezone": "Mars"}}, "'Mars' is not an IANA time zone such as America/New_York or UTC"),
+        ({"time": {"end": "2023-12-31"}}, "end 2023-12-31 lies before start 2024-01-01"),
+        ({"label": {"matures_after": None}}, "give exactly one of matures_after"),
+        ({"label": {"matures_at": "due_at"}}, "give exactly one of matures_after"),
+        ({"label": {"matched_for": "1d"}}, "matched_for must be longer than matures_after"),
+        ({"label": {"coverage_at_least": 1.1}}, "label.coverage_at_least: Input should be less than or equal to 1"),
+        ({"features": {"numeric": [], "categorical": []}}, "a product needs at least one feature"),
+        ({"features": {"numeric": ["amount", "color"]}}, "named twice: color"),
+        ({"features": {"numeric": ["told_at"]}}, "told_at: known only with the outcome, so it cannot be a feature"),
+        ({"evaluation": {"slices": ["amount"]}}, "must be categorical features; these are not: amount"),
+        ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
+        ({"gates": {"off": ["comparison"]}}, "Input should be 'slices', 'calibration' or 'latency'"),
+        ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
+        ({"retraining": {"schedule": "hourly"}}, "'hourly' is neither daily, weekly nor a cron line of five fields"),
+        ({"retraining": {"cooldown": "12h"}}, "12h is not a number of whole days: write 1d, 7d, 28d"),
+        ({"heuristic": {"before_training": -0.1}}, "before_training: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_broken_rule_is_named(changes, message):
+    with pytest.raises(ConfigError) as refused:
+        shop(changes)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"owner": "me@shop.example"},
+        {"time": {"end": "2024-01-01"}},
+        {"label": {"matures_after": None, "matures_at": "due_at"}},
+        {"label": {"matched_for": "2d"}},
+        {"source": {"kind": "python", "function": "my.module:read"}},
+        {"decision": {"costs": {"true_positive": -5, "true_negative": -1}}},
+        {"training": {"window": "expanding"}},
+        {"retraining": {"schedule": "0 4 * * 1"}},
+        {"gates": {"off": ["slices", "calibration", "latency"]}},
+    ],
+)
+def test_a_kept_rule_is_accepted(changes):
+    assert shop(changes).name == "shop"
+
+
+@pytest.mark.parametrize("key", [key for key in SHOP if key not in ("evaluation",)])
+def test_every_key_without_a_default_is_required(key):
+    with pytest.raises(ConfigError, match=f"^shop: {key}: this key is required$"):
+        parse(Product, {name: value for name, value in SHOP.items() if name != key}, "shop")
+
+
+@pytest.mark.parametrize(
+    ("changes", "same_recipe"),
+    [
+        ({"evaluation": {"window": "9d"}}, True),
+        ({"gates": {"confidence": 0.9}}, True),
+        ({"decision": {"good_enough": {"at_most": 1.0}}}, True),
+        ({"features": {"numeric": ["amount", "weight"]}}, False),
+        ({"label": {"when": "not returned"}}, False),
+        ({"training": {"seed": 8}}, False),
+        ({"training": {"model": {"C": 2.0}}}, False),
+        ({"training": {"window": "9d"}}, False),
+    ],
+)
+def test_the_recipe_changes_with_what_makes_a_model_and_with_nothing_else(changes, same_recipe):
+    assert (shop(changes).recipe == shop().recipe) is same_recipe
+    assert shop(changes).digest != shop().digest
+
+
+def test_overlaid_mappings_merge_and_all_else_is_replaced():
+    base = {"a": {"x": 1, "y": [1, 2]}, "b": 2}
+    assert overlay(base, {"a": {"y": [3]}, "c": {"z": 1}}) == {"a": {"x": 1, "y": [3]}, "b": 2, "c": {"z": 1}}
+    assert base == {"a": {"x": 1, "y": [1, 2]}, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"model": {"C": 2}}, {"model": {"kind": "logistic", "C": 2}}),
+        ({"model": {"kind": "logistic", "C": 2}}, {"model": {"kind": "logistic", "C": 2}}),
+        ({"model": {"kind": "xgboost"}}, {"model": {"kind": "xgboost"}}),
+        ({"model": "none"}, {"model": "none"}),
+        ({}, {"model": {"kind": "logistic", "C": 1}}),
+    ],
+    ids=["one key", "the same kind", "another kind brings none of the old keys", "a scalar", "nothing"],
+)
+def test_a_strategy_merges_with_its_own_kind_only(changes, expected):
+    assert overlay({"model": {"kind": "logistic", "C": 1}}, changes) == expected

@@ -1,0 +1,170 @@
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from evergreen.errors import SourceError
+from evergreen.labeling import COLUMNS, due_columns, due_times, label_day, latest_labels
+from tests.evergreen.builders import at, batch, day, returns, shop
+
+NOTHING_LABELLED: set[str] = set()
+
+
+def due(product, **ids_by_day):
+    """Due times of orders: due(product, d1=["a"], d2=["b"])."""
+    batches = [batch(product, int(name[1:]), ids) for name, ids in ids_by_day.items()]
+    return due_times(pd.concat(batches, ignore_index=True), product)
+
+
+def entries(found):
+    """Each entry as (id, label or None, origin)."""
+    lines = found.entries[["id", "label", "origin"]].itertuples(index=False)
+    return [(name, None if pd.isna(label) else label, origin) for name, label, origin in lines]
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "delay", "label"),
+    [
+        (True, 20.0, 1.0),
+        (True, 5.0, 1.0),
+        (True, None, 1.0),
+        (False, 20.0, 1.0),
+        (False, 5.0, 0.0),
+        (False, None, None),
+        (None, 20.0, 1.0),
+        (None, 5.0, None),
+        (None, None, None),
+    ],
+)
+@pytest.mark.parametrize("told_with_others", [True, False])
+def test_a_missing_operand_that_matters_makes_a_missing_label(cancelled, delay, label, told_with_others):
+    """Three-valued logic, whoever else is delivered: a column that holds nothing but missing values decides nothing either."""
+    product = shop({"label": {"when": "cancelled or delay >= 15"}})
+    outcomes = pd.DataFrame({"order_id": ["a"], "told_at": at(1, "18:00"), "cancelled": [cancelled], "delay": [delay]})
+    if told_with_others:
+        other = outcomes.assign(order_id="z", cancelled=False, delay=1.0)
+        outcomes = pd.concat([outcomes.astype({"delay": "float64"}), other], ignore_index=True)
+    found = label_day(outcomes, due(product, d1=["a"]), NOTHING_LABELLED, product, day(1))
+    assert entries(found) == ([] if label is None else [("a", label, "outcome")])
+    assert found.undetermined == (1 if label is None else 0)
+
+
+def test_labels_and_pending_rows_of_a_day():
+    """On day 2: a and b of day 1 fall due, c of day 2 is told early; a is told, b is not."""
+    product = shop()
+    outcomes = returns({"a": True, "c": False}, at(2, "18:00"))
+    found = label_day(outcomes, due(product, d1=["a", "b"], d2=["c"]), NOTHING_LABELLED, product, day(2))
+    assert entries(found) == [("a", 1.0, "outcome"), ("c", 0.0, "outcome"), ("b", None, "none")]
+    assert found.entries.columns.tolist() == COLUMNS
+    assert found.entries.known_at.isna().tolist() == [False, False, True]
+    assert (found.pending, found.orphans, found.undetermined, found.untimely) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("today", "labelled", "expected"),
+    [
+        (1, set(), []),
+        (2, set(), [("a", None, "none")]),
+        (2, {"a"}, []),
+        (3, set(), []),
+    ],
+    ids=["before it is due", "on the day it is due", "labelled before", "only once"],
+)
+def test_a_row_is_pending_on_the_day_it_falls_due_without_a_label(today, labelled, expected):
+    product = shop()
+    found = label_day(returns({}, at(today)), due(product, d1=["a"]), labelled, product, day(today))
+    assert entries(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("told_at", "untimely"),
+    [
+        (at(1, "00:00"), 0),
+        (at(2, "23:59"), 0),
+        (at(3, "00:00"), 1),
+        (at(4), 1),
+        (pd.NaT, 1),
+    ],
+    ids=["earlier", "the last minute", "the next day's first moment", "two days on", "never"],
+)
+def test_an_outcome_known_after_the_day_or_never_is_untimely_and_not_used(told_at, untimely):
+    product = shop()
+    outcomes = returns({"a": True}, told_at).assign(told_at=pd.Series([told_at], dtype="datetime64[us, UTC]"))
+    found = label_day(outcomes, due(product, d1=["a"]), NOTHING_LABELLED, product, day(2))
+    assert found.untimely == untimely
+    assert entries(found) == [("a", None, "none") if untimely else ("a", 1.0, "outcome")]
+
+
+def test_an_outcome_without_an_accepted_event_is_an_orphan():
+    product = shop()
+    found = label_day(returns({"a": True, "x": True}, at(2)), due(product, d2=["a"]), NOTHING_LABELLED, product, day(2))
+    assert (entries(found), found.orphans) == ([("a", 1.0, "outcome")], 1)
+
+
+def test_of_two_outcomes_told_on_one_day_the_later_wins_whatever_their_order():
+    product = shop()
+    early, late = returns({"a": True}, at(2, "09:00")), returns({"a": False}, at(2, "10:00"))
+    for delivered in ([early, late], [late, early]):
+        found = label_day(pd.concat(delivered), due(product, d2=["a"]), NOTHING_LABELLED, product, day(2))
+        assert entries(found) == [("a", 0.0, "outcome")]
+
+
+def test_a_correction_is_entered_although_the_row_was_labelled_and_wins_from_then_on():
+    product = shop()
+    recent = due(product, d1=["a"])
+    first = label_day(returns({"a": True}, at(1, "18:00")), recent, NOTHING_LABELLED, product, day(1)).entries
+    second = label_day(returns({"a": False}, at(3)), recent, {"a"}, product, day(3)).entries
+    assert latest_labels(first).label.tolist() == [1.0]
+    assert latest_labels(pd.concat([first, second])).label.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("label", "columns", "matures_at"),
+    [
+        ({"matures_after": "36h"}, ["order_id", "ordered_at"], at(3, "00:00")),
+        ({"matures_after": "0d"}, ["order_id", "ordered_at"], at(1)),
+        ({"matures_after": None, "matures_at": "due_at"}, ["order_id", "ordered_at", "due_at"], at(9)),
+    ],
+    ids=["a delay", "at once", "a column"],
+)
+def test_a_label_is_due_after_a_delay_or_when_a_column_says_so(label, columns, matures_at):
+    product = shop({"label": label})
+    events = batch(product, 1, ["a"], due_at=at(9))
+    assert due_columns(product) == columns
+    expected = {"id": "a", "event_time": at(1), "matures_at": matures_at}
+    assert due_times(events[columns], product).to_dict("records") == [expected]
+
+
+def test_a_fixed_delay_is_counted_in_hours_also_when_the_clocks_change():
+    product = shop({"time": {"timezone": "America/New_York"}})
+    event = pd.DataFrame({"order_id": ["a"], "ordered_at": pd.to_datetime(["2013-03-09T23:30:00-05:00"], utc=True)})
+    (due_at,) = due_times(event, product).matures_at
+    assert due_at - event.ordered_at[0] == timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("came_back", "cannot be computed on the delivered outcomes"),
+        ("returned >", "cannot be computed on the delivered outcomes"),
+        ("returned > 'x'", "cannot be computed on the delivered outcomes"),
+        ("True if returned else False", "cannot be computed on the delivered outcomes"),
+        ("returned.nosuch()", "cannot be computed on the delivered outcomes"),
+        ("price + 1", "must be true or false for each outcome row"),
+        ("1 > 0", "must be true or false for each outcome row"),
+    ],
+)
+def test_an_expression_that_gives_no_label_is_refused_and_quoted(when, message):
+    product = shop({"label": {"when": when}})
+    outcomes = returns({"a": True}, at(1)).assign(price=1.0)
+    with pytest.raises(SourceError) as refused:
+        label_day(outcomes, due(product, d1=["a"]), NOTHING_LABELLED, product, day(1))
+    assert str(refused.value).startswith(f"label.when: {when!r} {message}")
+
+
+@pytest.mark.parametrize("absent", ["order_id", "told_at"])
+def test_outcomes_without_a_needed_column_are_refused_also_when_they_have_no_rows(absent):
+    product = shop()
+    for outcomes in (returns({"a": True}, at(1)), returns({}, at(1))):
+        with pytest.raises(SourceError, match=f"outcomes lack the column\\(s\\) {absent}"):
+            label_day(outcomes.drop(columns=absent), due(product, d1=["a"]), NOTHING_LABELLED, product, day(1))

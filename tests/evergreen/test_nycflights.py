@@ -1,0 +1,107 @@
+"""The sample's deliveries: 336,776 real departures, each once, and nothing in a row that was not known two hours ahead."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evergreen.product_files import load_product
+from evergreen.samples import nycflights
+from tests.evergreen.builders import REPOSITORY
+
+AFTERWARDS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "cancelled", "diverted", "outcome_at"}
+DAYS = [day.date() for day in pd.date_range("2013-01-01", "2013-12-31")]
+
+
+@pytest.fixture(scope="module")
+def flights():
+    return nycflights.load(nycflights.package_folder())
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("landing")
+    patterns = tuple(str(folder / kind / "{day}.parquet") for kind in ("events", "outcomes"))
+    assert nycflights.deliver(*patterns) == 730
+    return patterns
+
+
+def read(pattern):
+    """Every file of a kind, with the day that it is for."""
+    parts = {day: pd.read_parquet(pattern.format(day=day)) for day in DAYS}
+    return pd.concat(parts, names=["file"]).reset_index("file")
+
+
+def local_day(times):
+    return times.dt.tz_convert("America/New_York").dt.tz_localize(None).dt.normalize()
+
+
+@pytest.fixture(scope="module")
+def events(landing):
+    return read(landing[0])
+
+
+@pytest.fixture(scope="module")
+def outcomes(landing):
+    return read(landing[1])
+
+
+def test_every_departure_is_loaded_with_an_id_of_its_own_and_an_outcome_time(flights):
+    assert len(flights) == 336_776
+    assert flights.flight_id.is_unique
+    assert flights.outcome_at.notna().all()
+    assert flights[["cancelled", "diverted"]].sum().tolist() == [8255, 1175]
+
+
+def test_no_event_column_is_an_outcome():
+    product = load_product(REPOSITORY / "configs" / "products" / "flights.yaml")
+    assert set(nycflights.EVENT_COLUMNS) & set(nycflights.OUTCOME_COLUMNS) == {"flight_id"}
+    assert not AFTERWARDS & set(nycflights.EVENT_COLUMNS)
+    assert set(product.features.names) <= set(nycflights.EVENT_COLUMNS)
+
+
+def test_every_flight_is_delivered_once_as_an_event_on_its_own_day(flights, events):
+    assert len(events) == len(flights)
+    assert set(events.flight_id) == set(flights.flight_id)
+    assert (local_day(events.scheduled_departure) == pd.to_datetime(events.file)).all()
+    assert events.columns.tolist() == ["file", *nycflights.EVENT_COLUMNS]
+
+
+def test_the_weather_is_a_report_of_two_to_eight_hours_before_departure(events):
+    known = events[events.weather_at.notna()]
+    age = known.scheduled_departure - known.weather_at
+    assert len(known) > 0.99 * len(events)
+    assert age.min() >= pd.Timedelta(hours=2)
+    assert age.max() <= pd.Timedelta(hours=8)
+    assert events[events.weather_at.isna()][nycflights.WEATHER].isna().all().all()
+
+
+def test_an_outcome_lies_in_the_file_of_the_day_on_which_it_was_known(flights, outcomes):
+    assert (local_day(outcomes.outcome_at) == pd.to_datetime(outcomes.file)).all()
+    assert outcomes.flight_id.is_unique
+    after = flights[~flights.flight_id.isin(outcomes.flight_id)]
+    assert (after.outcome_at >= pd.Timestamp("2014-01-01", tz="America/New_York")).all()
+
+
+def test_an_outcome_is_known_when_the_rules_say(flights):
+    cancelled, diverted = flights[flights.cancelled], flights[flights.diverted]
+    landed = flights[~flights.cancelled & ~flights.diverted]
+    departed = landed.scheduled_departure + pd.to_timedelta(landed.dep_delay, unit="min")
+    assert (cancelled.outcome_at == cancelled.scheduled_departure).all()
+    assert (landed.outcome_at - departed == pd.to_timedelta(landed.air_time + 20, unit="min")).all()
+    late = pd.to_timedelta(diverted.dep_delay + 12 * 60, unit="min")
+    assert (diverted.outcome_at - diverted.scheduled_departure == late).all()
+
+
+def test_nothing_is_known_before_the_prediction_was_made(flights):
+    assert (flights.outcome_at > flights.predicted_at).all()
+
+
+def test_delivering_again_writes_only_what_is_missing(landing):
+    events = Path(landing[0].format(day="2013-03-10"))
+    content, others = events.read_bytes(), Path(landing[1].format(day="2013-03-10")).stat().st_mtime_ns
+    assert nycflights.deliver(*landing) == 0
+    events.unlink()
+    assert nycflights.deliver(*landing) == 1
+    assert events.read_bytes() == content
+    assert Path(landing[1].format(day="2013-03-10")).stat().st_mtime_ns == others

@@ -1,0 +1,101 @@
+import pytest
+
+from evergreen.gates import Gate
+from evergreen.promotion import decide, decision_id, effective_from, in_effect, serving_after, serving_as_of
+from tests.evergreen.builders import day
+
+OLD, NEW, BASELINE, FIRST = {"version": 3}, {"version": 9}, {"version": 8}, {"version": 1}
+
+
+def gates(**verdicts):
+    roles = {"reloads": "hard", "comparison": "primary"}
+    return [Gate(name, roles.get(name, "guard"), verdict, "") for name, verdict in verdicts.items()]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "outcome", "by"),
+    [
+        ({"reloads": "pass", "comparison": "pass", "slices": "pass"}, "promoted", "comparison"),
+        ({"reloads": "pass", "comparison": "pass", "slices": "not enough evidence"}, "promoted", "comparison"),
+        ({"reloads": "pass", "comparison": "pass", "slices": "off"}, "promoted", "comparison"),
+        ({"reloads": "fail", "comparison": "fail", "slices": "fail"}, "kept", "reloads"),
+        ({"reloads": "pass", "comparison": "fail", "slices": "fail"}, "kept", "comparison"),
+        ({"reloads": "pass", "comparison": "not enough evidence", "slices": "fail"}, "held", "comparison"),
+        ({"reloads": "not enough evidence", "comparison": "fail", "slices": "pass"}, "held", "reloads"),
+        ({"reloads": "pass", "comparison": "pass", "slices": "fail"}, "kept", "slices"),
+    ],
+)
+def test_the_first_gate_that_blocks_decides(verdicts, outcome, by):
+    decision = decide(gates(**verdicts))
+    assert (decision.outcome, decision.deciding_gate) == (outcome, by)
+
+
+def test_a_day_has_one_decision_whoever_asks():
+    assert decision_id("shop", day(5)) == "shop/2024-01-05"
+
+
+@pytest.mark.parametrize(
+    ("scored", "first"),
+    [
+        ([], day(6)),
+        ([day(3), day(4)], day(6)),
+        ([day(4), day(5)], day(6)),
+        ([day(5), day(9), day(7)], day(10)),
+    ],
+    ids=["nothing scored", "scoring is behind", "in step", "a late retrain"],
+)
+def test_a_decision_takes_effect_on_the_first_day_not_yet_scored(scored, first):
+    assert effective_from(day(5), scored) == first
+
+
+NOBODY = {"champion": None, "previous": None, "baseline": None, "first": None}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "before", "after"),
+    [
+        ("promoted", {}, {"champion": NEW, "previous": None, "first": NEW}),
+        ("promoted", NOBODY, {"champion": NEW, "previous": None, "first": NEW}),
+        (
+            "promoted",
+            {"champion": OLD, "previous": None, "baseline": None, "first": FIRST},
+            {"champion": NEW, "previous": OLD, "first": FIRST},
+        ),
+        ("kept", {}, {"champion": None, "previous": None, "first": None}),
+        (
+            "kept",
+            {"champion": OLD, "previous": FIRST, "baseline": None, "first": FIRST},
+            {"champion": OLD, "previous": FIRST, "first": FIRST},
+        ),
+        (
+            "held",
+            {"champion": OLD, "previous": None, "baseline": None, "first": OLD},
+            {"champion": OLD, "previous": None, "first": OLD},
+        ),
+    ],
+)
+def test_the_serving_state_that_follows(outcome, before, after):
+    """Whatever is decided, the newest baseline and base rate take their places; the state before is not touched."""
+    copy = dict(before)
+    assert serving_after(outcome, before, NEW, BASELINE, 0.3) == after | {"baseline": BASELINE, "base_rate": 0.3}
+    assert before == copy
+
+
+ENTRIES = [
+    {"key": "shop/1", "effective_from": str(day(3))},
+    {"key": "shop/2", "effective_from": str(day(5))},
+    {"key": "shop/3", "effective_from": str(day(5))},
+]
+
+
+@pytest.mark.parametrize(
+    ("today", "key"), [(1, None), (2, None), (3, "shop/1"), (4, "shop/1"), (5, "shop/3"), (90, "shop/3")]
+)
+def test_a_day_is_served_by_the_last_decision_in_effect(today, key):
+    entry = serving_as_of(ENTRIES, day(today))
+    assert (entry and entry["key"]) == key
+    assert len(in_effect(ENTRIES, day(today))) == {None: 0, "shop/1": 1, "shop/3": 3}[key]
+
+
+def test_without_a_decision_nobody_serves():
+    assert serving_as_of([], day(1)) is None

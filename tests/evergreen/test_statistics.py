@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from evergreen.statistics import mean_interval
+
+VALUES = st.lists(st.floats(-100, 100), min_size=2, max_size=20)
+
+
+def test_the_interval_is_the_t_interval():
+    """Of 1, 2, 3: mean 2, s = 1, t(.975, 2) = 4.302653, so the reach is 4.302653 / sqrt(3)."""
+    interval = mean_interval([1.0, 2.0, 3.0], 0.95)
+    assert (interval.mean, interval.days) == (2.0, 3)
+    assert interval.low == pytest.approx(2 - 2.484138, abs=1e-6)
+    assert interval.high == pytest.approx(2 + 2.484138, abs=1e-6)
+
+
+def test_it_agrees_with_scipy():
+    values = [0.3, -0.1, 0.25, 0.0, 0.7]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    interval = mean_interval(values, 0.9)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_smallest_effect_is_the_sample_size_formula_solved_for_the_effect():
+    """(t(.975, 2) + t(.8, 2)) * s / sqrt(n) = (4.302653 + 1.060660) / sqrt(3)."""
+    assert mean_interval([1.0, 2.0, 3.0], 0.95).smallest_effect == pytest.approx(3.096510, abs=1e-6)
+
+
+def test_many_looks_are_corrected_for_by_bonferroni():
+    once, ten = mean_interval([1.0, 2.0, 3.0], 0.995), mean_interval([1.0, 2.0, 3.0], 0.95, looks=10)
+    assert (ten.low, ten.high) == pytest.approx((once.low, once.high))
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_fewer_than_two_values_have_no_interval(values):
+    assert mean_interval(values, 0.95) is None
+
+
+@pytest.mark.parametrize("values", [[float("nan")], [1.0, float("nan"), 2.0], [1.0, float("inf")]])
+def test_a_missing_value_is_an_error_of_the_caller(values):
+    with pytest.raises(ValueError, match="leave out blocks without evidence, and count them"):
+        mean_interval(values, 0.95)
+
+
+def test_equal_values_have_an_interval_without_width():
+    interval = mean_interval([0.5, 0.5, 0.5], 0.95)
+    assert (interval.low, interval.mean, interval.high, interval.smallest_effect) == (0.5, 0.5, 0.5, 0.0)
+
+
+def test_it_is_written_as_people_read_it():
+    assert str(mean_interval([1.0, 2.0, 3.0], 0.95)) == "+2.0000 [-0.4841, +4.4841] over 3 days"
+
+
+@given(VALUES, st.floats(0.51, 0.99), st.floats(0.51, 0.99))
+def test_less_confidence_gives_a_narrower_interval_inside_the_wider(values, one, other):
+    less, more = sorted([one, other])
+    narrow, wide = mean_interval(values, less), mean_interval(values, more)
+    assert wide.low <= narrow.low <= narrow.mean <= narrow.high <= wide.high
+
+
+@given(VALUES, st.integers(1, 50))
+def test_more_looks_never_prove_more(values, looks):
+    once, often = mean_interval(values, 0.95), mean_interval(values, 0.95, looks)
+    assert often.low <= once.low
+    assert once.high <= often.high

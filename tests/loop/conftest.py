@@ -1,0 +1,46 @@
+"""Fixtures of the whole-loop tests: homes of their own, and a landing zone that all tests of a worker share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evergreen.product_files import overlay
+from evergreen.samples import nycflights
+from tests.loop.life import SHORT, Loop, enter, make_loop
+
+
+@pytest.fixture(scope="session")
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real deliveries of 2013."""
+    folder = tmp_path_factory.mktemp("landing")
+    nycflights.deliver(str(folder / "events" / "{day}.parquet"), str(folder / "outcomes" / "{day}.parquet"))
+    return folder
+
+
+@pytest.fixture
+def new_loop(tmp_path: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loop]:
+    """`new_loop(name, **changes)`: a loop in a folder of its own; the environment points to the newest one."""
+
+    def make(name: str = "loop", changes: dict[str, Any] | None = None, deliveries: Path = landing) -> Loop:
+        return make_loop(tmp_path / name, deliveries, monkeypatch, overlay(SHORT, changes or {}))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _hundred_days(tmp_path_factory: pytest.TempPathFactory, landing: Path) -> Iterator[Loop]:
+    with pytest.MonkeyPatch.context() as patch:
+        loop = make_loop(
+            tmp_path_factory.mktemp("hundred") / "days", landing, patch, {"training": {"model": {"n_estimators": 20}}}
+        )
+        loop.live("2013-04-10")
+        yield loop
+
+
+@pytest.fixture
+def hundred_days(_hundred_days: Loop, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """A hundred days of life, retrained weekly. Tests that use it may read, and may repeat what was done; they change nothing."""
+    enter(_hundred_days.folder, monkeypatch)
+    return _hundred_days

@@ -1,0 +1,148 @@
+"""A product's life in a folder of its own: what the whole-loop tests drive and compare."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from evergreen.config import Product
+from evergreen.ledger import Entry
+from evergreen.product_files import load_product, overlay, read_yaml
+from evergreen.storage import Store
+from pipelines import places
+from pipelines.replay import Replay, opened_replay
+from pipelines.resources import Home
+
+TABLES_OF_A_DAY = ("batch", "quarantine", "labels", "predictions", "performance", "drift")
+SHORT = {"training": {"at_least": "4d", "model": {"n_estimators": 20}}, "evaluation": {"window": "4d"}}
+"""Days are what a whole-loop test costs: with these, the first day that can be decided is 2013-01-09."""
+
+
+@dataclass
+class Told:
+    """A watcher that remembers what it was told."""
+
+    days: list[date] = field(default_factory=list)
+    happened: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def starts(self, days: int) -> None:
+        pass
+
+    def day(self, day: date, serving: str, happened: str) -> None:
+        self.days.append(day)
+        if happened:
+            self.happened.append(f"{day} {happened}")
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A product's life in a folder of its own."""
+
+    folder: Path
+    product: Product
+
+    @property
+    def home(self) -> Home:
+        return Home(path=str(self.folder / "home"))
+
+    @property
+    def store(self) -> Store:
+        return self.home.store(self.product)
+
+    @property
+    def decisions(self) -> list[Entry]:
+        return self.home.promotions(self.product).entries()
+
+    def live(self, last: str) -> Told:
+        told = Told()
+        with self.opened() as replay:
+            replay.run(date.fromisoformat(last), told)
+        return told
+
+    def opened(self) -> Any:
+        return opened_replay(self.product)
+
+    def run_again(self, job: str, day: str, only: str | None = None) -> Any:
+        """One job, or one asset of it, for one day on the loop's instance, as from the UI's launchpad."""
+        with self.opened() as replay:
+            return execute(replay, job, day, only)
+
+    def content(self, last: str, tables: tuple[str, ...] = TABLES_OF_A_DAY) -> dict[str, Any]:
+        """What every day up to `last` holds, without run ids, wall times and places."""
+        days = [day for day in self.store.days("batch") if str(day) <= last]
+        held: dict[str, Any] = {}
+        for table in tables:
+            for day in days:
+                frame = self.store.read(table, day)
+                held[f"{table} {day}"] = frame.drop(columns=["ledger_head"], errors="ignore").to_csv()
+        for name in ("retrain_decision", "training_set", "evaluation_set"):
+            held |= {
+                f"{name} {day}": self.store.read_document(name, day)
+                for day in self.store.document_days(name)
+                if str(day) <= last
+            }
+        held["decisions"] = [canonical(entry) for entry in self.decisions if entry["as_of"] <= last]
+        return held
+
+
+def execute(replay: Replay, job: str, day: str, only: str | None = None) -> Any:
+    asset = [dg.AssetKey([replay.product.name, only])] if only else None
+    return replay.definitions.resolve_job_def(f"{replay.product.name}_{job}").execute_in_process(
+        instance=replay.instance,
+        partition_key=day,
+        asset_selection=asset,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+
+
+def failures(result: Any) -> str:
+    """The messages of a run's failed steps."""
+    return "\n".join(str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure)
+
+
+def canonical(entry: Entry) -> dict[str, Any]:
+    """A decision without what differs from run to run: identities of runs, digests of files and of the chain, measured seconds."""
+    volatile = {"run_id", "dagster_run", "digest", "previous", "commit"}
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: strip(item) for name, item in value.items() if name not in volatile}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    kept = strip(entry)
+    kept["gates"] = [gate for gate in kept["gates"] if gate["name"] != "latency"]
+    return kept
+
+
+def make_loop(folder: Path, landing: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> Loop:
+    """A loop in a new folder: the shipped product with `changes` laid over it."""
+    shipped = places.REPOSITORY / "configs"
+    files = {
+        "kind": "files",
+        **{kind: str(landing / kind / "{day}.parquet") for kind in ("events", "outcomes")},
+        "sample": None,
+    }
+    content = overlay(read_yaml(shipped / "products" / "flights.yaml"), {"source": files, **changes})
+    path = folder / "configs" / "products" / "flights.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(content, default=str))))
+    shutil.copytree(shipped / "experiments", folder / "configs" / "experiments")
+    enter(folder, monkeypatch)
+    return Loop(folder, load_product(path))
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVERGREEN_HOME", str(folder / "home"))
+    monkeypatch.setenv("EVERGREEN_CONFIGS", str(folder / "configs"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -1,0 +1,184 @@
+"""The four laws on real rows: each test fails when its law is broken."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evergreen.periods import Periods
+from pipelines import places
+from tests.loop.life import Loop, failures
+
+DAY, AFTER = "2013-01-12", "2013-01-15"
+DAILY = {"retraining": {"schedule": "daily", "triggers": [{"kind": "staleness", "days": 30}]}}
+
+
+def garbage(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with every number and flag turned around."""
+    wrong = frame.copy()
+    for name in wrong.columns:
+        if wrong[name].dtype == bool:
+            wrong[name] = ~wrong[name]
+        elif wrong[name].dtype.kind in "fi":
+            wrong[name] = -1000 - wrong[name]
+    return wrong
+
+
+def poison(folder: Path, after: str) -> int:
+    """Every Parquet file for a day after `after` is replaced by garbage of the same shape."""
+    files = [
+        path for path in folder.rglob("*.parquet") if (path.parent.name + path.name).replace("day=", "")[:10] > after
+    ]
+    for path in files:
+        garbage(pd.read_parquet(path)).to_parquet(path, index=False)
+    return len(files)
+
+
+def test_a_poisoned_future_changes_nothing(new_loop, landing, tmp_path):
+    """Law 1: a life whose later deliveries are garbage is the same life, up to the day before."""
+    clean = new_loop("clean", DAILY)
+    clean.live(DAY)
+    poisoned_landing = tmp_path / "poisoned"
+    shutil.copytree(landing, poisoned_landing)
+    assert poison(poisoned_landing, DAY) == 2 * (365 - 12)
+
+    poisoned = new_loop("poisoned", DAILY, deliveries=poisoned_landing)
+    poisoned.live(DAY)
+
+    assert len(clean.decisions) == 4
+    assert poisoned.content(DAY) == clean.content(DAY)
+
+
+def test_a_day_run_again_reads_nothing_later_than_itself(new_loop):
+    """Law 1: with every later partition turned into garbage, a day and its retrain still come out as they were."""
+    loop = new_loop("again", DAILY)
+    loop.live(AFTER)
+    before, decisions = loop.content(DAY), len(loop.decisions)
+    assert poison(loop.store.root, DAY) > 0
+
+    assert loop.run_again("daily", DAY).success
+    assert loop.run_again("retrain", DAY).success
+
+    assert loop.content(DAY) == before
+    assert len(loop.decisions) == decisions
+
+
+@pytest.mark.xdist_group("hundred")
+def test_day_40_run_again_after_day_100_moves_nothing(hundred_days: Loop):
+    """Law 1: the decision stands, no version is added, no alias moves, and who served that day is still who served it."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(places.tracking_uri())
+    model = lambda: client.get_registered_model("flights")  # noqa: E731
+    versions, aliases = len(client.search_model_versions("name='flights'")), dict(model().aliases)
+    decided = next(entry["as_of"] for entry in hundred_days.decisions if entry["as_of"] >= "2013-02-09")
+    before = hundred_days.content("2013-04-10")
+
+    for day in ("2013-02-09", decided):
+        assert hundred_days.run_again("daily", day).success
+    assert hundred_days.run_again("retrain", decided).success
+
+    assert hundred_days.content("2013-04-10") == before
+    assert len(client.search_model_versions("name='flights'")) == versions
+    assert dict(model().aliases) == aliases
+
+
+def test_a_changed_past_is_refused_where_it_was_decided(new_loop):
+    """Law 1: a decided day verifies its digest; data that was edited since is an error that names both digests."""
+    loop = new_loop("edited", DAILY)
+    loop.live("2013-01-10")
+    path = loop.store.path("labels", Periods.of(loop.product.time).start)
+    labels = pd.read_parquet(path)
+    labels.assign(label=1 - labels.label).to_parquet(path, index=False)
+
+    result = loop.run_again("retrain", "2013-01-10")
+
+    assert not result.success
+    assert "was decided on the training digest" in failures(result)
+
+
+def test_labels_that_come_early_are_not_used_early(new_loop):
+    """Law 2: outcomes of the as-of day are delivered and stored, and neither train nor judge before they are due."""
+    from evergreen.as_of import AsOf
+
+    loop = new_loop("early", {"retraining": {"schedule": "weekly", "triggers": []}})
+    loop.live("2013-01-05")
+    day = loop.store.days("batch")[-1]
+    view = AsOf(loop.store, loop.product, day)
+
+    delivered = view.label_log(view.product.time.start)
+    mature = view.mature(view.product.time.start)
+
+    ids_of_today = set(loop.store.read("batch", day).flight_id)
+    early = ids_of_today & set(delivered.id[delivered.label.notna()])
+    assert len(early) > 500, "most flights of the day have landed: their labels are stored"
+    assert not early & set(mature.rows.flight_id)
+    assert str(day) not in [str(known) for known in mature.whole_days()]
+
+
+def test_mature_rows_without_an_outcome_are_pending_and_too_many_of_them_judge_nothing(new_loop, landing, tmp_path):
+    """Law 2: deliveries that stop leave rows pending, counted, without a class; days under the coverage bound have no measures."""
+    silent = tmp_path / "silent"
+    shutil.copytree(landing, silent)
+    for day in ("2013-01-03", "2013-01-04"):
+        path = silent / "outcomes" / f"{day}.parquet"
+        pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
+    loop = new_loop("silent", {"retraining": {"schedule": "weekly", "triggers": []}}, deliveries=silent)
+    loop.live("2013-01-05")
+    log = loop.store.read("labels", loop.store.days("labels")[3])
+
+    pending = log[log.origin == "none"]
+
+    assert len(pending) > 800
+    assert pending.label.isna().all()
+    judged = loop.store.read("performance", loop.store.days("performance")[3])
+    assert (judged.coverage < 0.95).all()
+    assert judged.log_loss.isna().all()
+
+
+def test_a_judging_row_that_was_trained_on_stops_the_run(new_loop):
+    """Law 3: a training manifest that reaches into the judging days fails the run, and nothing is decided."""
+    loop = new_loop("overlap", {"retraining": {"schedule": "weekly", "triggers": []}})
+    loop.live("2013-01-10")
+    assert loop.decisions == []
+    day = "2013-01-10"
+    for job_assets in ("training_set", "baseline_model", "candidate_model", "evaluation_set"):
+        assert loop.run_again("retrain", day, only=job_assets).success
+    path = loop.store.document_path("training_set", loop.store.days("batch")[-1])
+    manifest = json.loads(path.read_text())
+    manifest["days"].append(str(loop.store.read_document("evaluation_set", loop.store.days("batch")[-1])["days"][0]))
+    path.write_text(json.dumps(manifest))
+
+    result = loop.run_again("retrain", day, only="evaluation_report")
+
+    assert not result.success
+    assert "were trained on by the candidate" in failures(result)
+    assert loop.decisions == []
+
+
+def test_missing_evidence_is_never_a_number(new_loop):
+    """Law 4: before the first decision nothing has a measure, and a champion of a week has no alarm threshold."""
+    loop = new_loop(
+        "young", DAILY | {"retraining": {"schedule": "daily", "triggers": [{"kind": "performance"}, {"kind": "drift"}]}}
+    )
+    loop.live("2013-01-10")
+    days = loop.store.document_days("retrain_decision")
+
+    for day in (days[0], days[-1]):
+        decision = loop.store.read_document("retrain_decision", day)
+        performance = decision["readings"][0]
+        assert not decision["retrain"]
+        assert performance["threshold"] is None
+        assert performance["evidence"].startswith("not enough evidence (n=")
+    first = loop.store.read_document("retrain_decision", days[0])
+    assert first["readings"][1] == {
+        "trigger": "drift",
+        "value": None,
+        "threshold": 0.25,
+        "fired": False,
+        "evidence": "not enough evidence (no champion to drift from)",
+    }
+    judged = next(gate for gate in loop.decisions[0]["gates"] if gate["name"] == "slices")
+    assert (judged["verdict"], judged["value"]) == ("not enough evidence", None)

@@ -1,0 +1,46 @@
+"""The code location loads lightly, and holds what DESIGN asks of a product."""
+
+import subprocess
+import sys
+
+from pipelines import places
+
+HEAVY = ("mlflow", "xgboost", "sklearn", "scipy", "matplotlib", "pandera")
+
+
+def test_importing_the_definitions_imports_nothing_heavy():
+    code = f"import sys, pipelines.definitions; print([name for name in {HEAVY!r} if name in sys.modules])"
+
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=places.REPOSITORY, capture_output=True, text=True, check=True
+    )
+
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_two_sensors():
+    from pipelines.definitions import build_definitions
+
+    definitions = build_definitions()
+    repository = definitions.get_repository_def()
+
+    assert len(list(definitions.resolve_asset_graph().get_all_asset_keys())) == 15
+    assert {job.name for job in repository.get_all_jobs()} >= {"flights_daily", "flights_retrain", "flights_experiment"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "flights_daily_schedule",
+        "flights_retrain_schedule",
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} == {"flights_retrain_sensor", "flights_failure_sensor"}
+
+
+def test_the_daily_job_and_the_retrain_job_share_no_asset():
+    from pipelines.definitions import build_definitions
+
+    definitions = build_definitions()
+    daily, retrain = (
+        set(definitions.resolve_job_def(name).asset_layer.executable_asset_keys)
+        for name in ("flights_daily", "flights_retrain")
+    )
+
+    assert not daily & retrain
+    assert len(daily | retrain) == 15
