@@ -28,6 +28,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             kinds={"parquet", "scikitlearn"},
             depends_on=["features", "decision", "heuristic"],
         ),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=product.service_levels.freshness),
         check_specs=[
             stage.check("predictions", "fully_scored", "Every accepted row has a prediction.", blocking=True),
             stage.check("predictions", "no_rung_failed", "The best available rung of the ladder answered."),

@@ -1,4 +1,6 @@
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,9 +12,15 @@ from tests.evergreen.builders import at, day, live_a_day, orders, returns, shop
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(five_days, tmp_path):
+    """A copy of five days that a test may spoil."""
+    return Store(Path(shutil.copytree(five_days.root, tmp_path / "copy")))
+
+
+@pytest.fixture(scope="module")
+def five_days(tmp_path_factory):
     """Five days. b of day 1 is told never, d of day 2 is told twice: true on day 3, corrected to false on day 5."""
-    made, product = Store(tmp_path / "shop"), shop()
+    made, product = Store(tmp_path_factory.mktemp("five") / "shop"), shop()
     live_a_day(made, product, 1, orders(1, ["a", "b"]))
     live_a_day(made, product, 2, orders(2, ["c", "d"]), returns({"a": True}, at(2)))
     live_a_day(made, product, 3, orders(3, ["e"]), returns({"c": False, "d": True, "e": True}, at(3)))

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -53,6 +53,7 @@ def test_it_is_written_as_people_read_it():
     assert str(mean_interval([1.0, 2.0, 3.0], 0.95)) == "+2.0000 [-0.4841, +4.4841] over 3 days"
 
 
+@settings(deadline=None)
 @given(VALUES, st.floats(0.51, 0.99), st.floats(0.51, 0.99))
 def test_less_confidence_gives_a_narrower_interval_inside_the_wider(values, one, other):
     less, more = sorted([one, other])
@@ -60,6 +61,7 @@ def test_less_confidence_gives_a_narrower_interval_inside_the_wider(values, one,
     assert wide.low <= narrow.low <= narrow.mean <= narrow.high <= wide.high
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(1, 50))
 def test_more_looks_never_prove_more(values, looks):
     once, often = mean_interval(values, 0.95), mean_interval(values, 0.95, looks)

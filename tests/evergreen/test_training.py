@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,9 +57,15 @@ def test_a_training_reads_no_further_back_than_its_window_needs(changes, first):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(two_days, tmp_path):
+    """A copy that a test may spoil."""
+    return Store(Path(shutil.copytree(two_days.root, tmp_path / "copy")))
+
+
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory):
     """Two mature days: a and b of day 1, c of day 2 that is pending."""
-    made, product = Store(tmp_path / "shop"), shop()
+    made, product = Store(tmp_path_factory.mktemp("two") / "shop"), shop()
     live_a_day(made, product, 1, orders(1, ["a", "b"]))
     live_a_day(made, product, 2, orders(2, ["c"]), returns({"a": True, "b": False}, at(2)))
     live_a_day(made, product, 3, orders(3, ["d"]))

@@ -1,0 +1,60 @@
+"""What the loop's live figures are next to: the same rows and models, test-then-train by week, without orchestration or gates.
+
+    python benchmarks/plain.py
+
+Three lives of 2013, each scored on the days that a first model trained on 21 days and judged on 7 could serve: never retrained;
+weekly, the last 8 days held out as the loop holds them out (7 that judge, 1 until labels are due); the same with the weather
+report of the departure hour, which nobody has two hours ahead.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss, roc_auc_score
+
+from evergreen import models
+from evergreen.config import Product
+from evergreen.product_files import load_product
+from evergreen.samples import nycflights
+from evergreen.tasks import task_of
+from pipelines import places
+
+FIRST_SCORED = pd.Timestamp("2013-01-30")
+HELD_OUT = pd.Timedelta(days=8)
+
+
+def flights(ahead: pd.Timedelta) -> pd.DataFrame:
+    """Every departure with its label; the weather is the newest report `ahead` of the departure."""
+    nycflights.PREDICTED_BEFORE = ahead
+    rows = nycflights.load(nycflights.package_folder())
+    rows["day"] = rows.scheduled_departure.dt.tz_convert(nycflights.TIMEZONE).dt.tz_localize(None).dt.normalize()
+    rows["label"] = (rows.cancelled | rows.diverted | (rows.arr_delay >= 15)).astype(float)
+    return rows
+
+
+def live(rows: pd.DataFrame, product: Product, retrains: Callable[[pd.Timestamp], bool]) -> dict[str, float]:
+    """Pooled measures of a life in which a model is fitted on the days that `retrains` names, and scores until the next."""
+    pipeline, labels, scores = None, [], []
+    for day, today in rows[rows.day >= FIRST_SCORED].groupby("day"):
+        if pipeline is None or retrains(day):
+            known = rows[rows.day < day - HELD_OUT]
+            pipeline = models.fit(product.training.model, product.features, product.training.seed, known)
+        labels.append(today.label.to_numpy())
+        scores.append(models.predict(pipeline, today))
+    label, score = np.concatenate(labels), np.concatenate(scores)
+    cost = task_of(product).measure_rows(label, score).expected_cost.mean()
+    return {"AUC": roc_auc_score(label, score), "log-loss": log_loss(label, score), "cost": float(cost)}
+
+
+if __name__ == "__main__":
+    flights_product = load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml")
+    known_then, hindsight = flights(pd.Timedelta(hours=2)), flights(pd.Timedelta(0))
+    lives = {
+        "never retrained": (known_then, lambda _: False),
+        "weekly": (known_then, lambda day: day.day_of_week == 0),
+        "weekly, weather of the departure hour": (hindsight, lambda day: day.day_of_week == 0),
+    }
+    for name, (table, policy) in lives.items():
+        measured = live(table, flights_product, policy)
+        print(f"{name:40s}", "  ".join(f"{measure} {value:.4f}" for measure, value in measured.items()), flush=True)
