@@ -8,7 +8,7 @@ run: .venv/ready        ## replay the first twelve weeks of the flights of 2013,
 	$(BIN)/evergreen replay flights
 
 test: .venv/ready       ## the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on loopback
 	$(BIN)/evergreen ui
@@ -30,6 +30,6 @@ clean:                  ## forget the environment; data in .evergreen stays
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Evergreen needs Python 3.11 to 3.13: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r bootstrap.lock
-	$(BIN)/uv pip install -q --no-deps --require-hashes -r requirements.lock -p .venv
+	$(BIN)/uv pip install -q --compile-bytecode --no-deps --require-hashes -r requirements.lock -p .venv
 	$(BIN)/uv pip install -q --no-deps --no-build-isolation -e . -p .venv
 	touch .venv/ready

@@ -142,8 +142,8 @@ def _reload_error(
     return None if np.array_equal(scores, expected) else "its scores differ"
 
 
-def _latency(pipeline: Any, rows: pd.DataFrame) -> float:
-    """Seconds for one row, 99th percentile of LATENCY_ROWS single predictions."""
+def _latency(pipeline: Any, rows: pd.DataFrame) -> float | None:
+    """Seconds for one row, 99th percentile of LATENCY_ROWS single predictions; None without a row."""
     from evergreen import models
 
     seconds = []
@@ -151,7 +151,7 @@ def _latency(pipeline: Any, rows: pd.DataFrame) -> float:
         began = time.perf_counter()
         models.predict(pipeline, rows.iloc[[position]])
         seconds.append(time.perf_counter() - began)
-    return float(np.quantile(seconds, 0.99)) if seconds else 0.0
+    return float(np.quantile(seconds, 0.99)) if seconds else None
 
 
 def _change(view: AsOf, champion: dict[str, Any] | None) -> list[dict[Any, Any]] | None:

@@ -103,6 +103,7 @@ def _record(model: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
     kept = (
         "version",
         "run_id",
+        "experiment",
         "digest",
         "recipe",
         "config",

@@ -61,9 +61,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
                 "actions": int(made.action.sum()),
                 "ledger_entry": entry["key"] if entry else "none yet",
                 "digest": digest,
-                **(
-                    {"mlflow": dg.MetadataValue.url(registry.run_url(scored.record["run_id"]))} if scored.record else {}
-                ),
+                **({"mlflow": dg.MetadataValue.url(registry.run_url(scored.record))} if scored.record else {}),
             },
         )
         key = stage.key("predictions")

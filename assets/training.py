@@ -47,7 +47,7 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
             stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run.run_id
         )
         shown = {name: record[name] for name in ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds")}
-        link = dg.MetadataValue.url(registry.run_url(record["run_id"]))
+        link = dg.MetadataValue.url(registry.run_url(record))
         return stage.result(f"{role}_model", {**shown, "training_digest": record["training_digest"], "mlflow": link})
 
     @dg.asset(

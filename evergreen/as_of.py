@@ -117,8 +117,9 @@ class AsOf:
 def first_decidable_day(product: Product) -> date:
     """The first as-of day on which training and judging have enough whole mature days, if every label has a fixed delay.
 
-    With a maturity column there is no such day to compute: the start plus the days that training and judging need is returned.
+    With a maturity column there is no such day to compute: the start plus the days that training and judging need is returned,
+    as if labels were due after a day.
     """
-    delay = product.label.matures_after or timedelta(0)
+    delay = ONE_DAY if product.label.matures_after is None else product.label.matures_after
     maturing_days = -(-delay // ONE_DAY)
     return product.time.start + (maturing_days - 1) * ONE_DAY + product.training.at_least + product.evaluation.window

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -87,8 +87,10 @@ class Time(Section):
     @field_validator("timezone")
     @classmethod
     def timezone_exists(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York or UTC")
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York or UTC") from None
         return value
 
     @model_validator(mode="after")
@@ -147,11 +149,24 @@ class Bounds(Section):
     at_least: int = Field(0, ge=0)
     at_most: int | None = Field(None, ge=0, description="none means no upper bound")
 
+    @model_validator(mode="after")
+    def at_most_is_not_below_at_least(self) -> "Bounds":
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError(f"at_most {self.at_most} lies below at_least {self.at_least}")
+        return self
+
 
 class ColumnRule(Section):
     between: tuple[float, float] | None = Field(None, description="closed range of a numeric column")
     one_of: list[str] | None = Field(None, description="the categories that are allowed")
     required: bool = Field(False, description="a missing value sends the row to quarantine")
+
+    @field_validator("between")
+    @classmethod
+    def between_is_ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] <= value[1]:
+            raise ValueError(f"between {list(value)} has no values: write the smaller bound first")
+        return value
 
 
 class Validation(Section):

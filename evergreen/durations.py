@@ -17,9 +17,12 @@ def parse_duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     match = re.fullmatch(r"(\d+)(ms|s|m|h|d)", str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is not a duration: write a whole number and a unit, such as 50ms, 90s, 26h or 7d")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+    try:
+        if match is not None:
+            return timedelta(**{UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        pass  # more days than a timedelta holds
+    raise ValueError(f"{value!r} is not a duration: write a whole number and a unit, such as 50ms, 90s, 26h or 7d")
 
 
 def format_duration(value: timedelta) -> str:

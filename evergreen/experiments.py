@@ -29,7 +29,7 @@ class Experiment(Section):
     product: Name
     hypothesis: str = Field(min_length=10, description="what the change will do, and why")
     changes: dict[str, Any] = Field(
-        min_length=1, description="laid over the product file: features, training, label or evaluation"
+        min_length=1, description="laid over the product file: features, training, and validation of new columns"
     )
 
 
@@ -60,10 +60,11 @@ def load_experiment(folder: Path, name: str) -> Experiment:
 
 def changed_product(product: Product, changes: Mapping[str, Any], origin: str) -> Product:
     """The product with an experiment's changes laid over it, validated like any product."""
-    refused = sorted(set(changes) - {"features", "training", "label", "evaluation", "validation"})
+    refused = sorted(set(changes) - {"features", "training", "validation"})
     if refused:
         raise ConfigError(
-            f"{origin}: changes.{refused[0]} cannot be compared on the same rows; change features, training, label or evaluation"
+            f"{origin}: changes.{refused[0]} cannot be compared on the same rows; "
+            "change features, training, or the validation of new columns"
         )
     return parse(Product, overlay(product.model_dump(mode="json"), dict(changes)), f"{origin}: with its changes")
 

@@ -49,7 +49,7 @@ def explain(store: Store, product: Product, entries: list[Entry], prediction: st
         prediction=made,
         row=_row(store.read("batch", day), product.id, prediction),
         delivery=store.read_document("raw_batch", day),
-        label=_label(store, day, prediction),
+        label=_label(store, product, day, prediction),
         state=state,
         model=model,
         promoted=promoted[-1] if promoted else None,
@@ -78,8 +78,10 @@ def _row(table: pd.DataFrame, column: str, value: str) -> dict[str, Any]:
     return {str(name): item for name, item in table[table[column] == value].iloc[0].items()}
 
 
-def _label(store: Store, day: date, prediction: str) -> dict[str, Any] | None:
-    for known in reversed([other for other in store.days("labels") if other >= day][:14]):
+def _label(store: Store, product: Product, day: date, prediction: str) -> dict[str, Any] | None:
+    """The last label entered for a row of `day`: none is entered once outcomes are no longer matched to it."""
+    last = day + product.label.matched_for
+    for known in reversed([other for other in store.days("labels") if day <= other <= last]):
         log = store.read("labels", known)
         if (log.id == prediction).any():
             return {**_row(log, "id", prediction), "entered_on": known}

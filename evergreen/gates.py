@@ -4,6 +4,7 @@ Roles: a `hard` gate is deterministic, the `primary` gate is the one comparison 
 Missing evidence is never a number: a gate that cannot be judged says so, and declares whether that blocks.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -49,6 +50,7 @@ class Evidence:
     `champion`. `coverage` is the labelled share of mature rows, None without any. `change` is None for a refresh; else the daily
     log-loss of both recipes on prequential days, columns `candidate` and `champion`. `empty_inputs` are features without a single
     value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion.
+    `latency_p99` is in seconds, None where nothing was measured.
     """
 
     card: pd.DataFrame
@@ -58,7 +60,7 @@ class Evidence:
     trained_through: str
     champion_trained_through: str | None
     trained_ids_compared: int
-    latency_p99: float
+    latency_p99: float | None
     change: pd.DataFrame | None = None
 
     @property
@@ -102,12 +104,14 @@ def newer_data(evidence: Evidence, product: Product) -> Gate:
 
 def clean_judge(evidence: Evidence, product: Product) -> Gate:
     """No judging row was trained on; an overlap raises while the evidence is gathered, before any gate."""
-    compared = float(evidence.trained_ids_compared)
+    compared = evidence.trained_ids_compared
+    if compared == 0:
+        return Gate("clean_judge", "hard", "not enough evidence", "No training id was compared with the judging rows.")
     return Gate(
         "clean_judge",
         "hard",
         "pass",
-        f"None of the {compared:,.0f} ids that the compared models were trained on is among the judging rows.",
+        f"None of the {compared:,} ids that the compared models were trained on is among the judging rows.",
         value=0.0,
         bound=0.0,
     )
@@ -240,11 +244,15 @@ def latency(evidence: Evidence, product: Product) -> Gate:
     """One row through the model, 99th percentile, within the service level."""
     if "latency" in product.gates.off:
         return _off("latency")
-    bound = product.service_levels.scoring_latency_p99.total_seconds()
-    verdict: Verdict = "fail" if evidence.latency_p99 > bound else "pass"
+    bound, measured = product.service_levels.scoring_latency_p99.total_seconds(), evidence.latency_p99
+    if measured is None or math.isnan(measured):
+        return Gate("latency", "guard", "not enough evidence", "No row was timed; not judged.", bound=bound)
+    verdict: Verdict = "fail" if measured > bound else "pass"
     state = "over" if verdict == "fail" else "within"
-    sentence = f"One row takes {evidence.latency_p99 * 1000:.1f} ms (99th percentile), {state} the service level of {bound * 1000:g} ms."
-    return Gate("latency", "guard", verdict, sentence, value=evidence.latency_p99, bound=bound)
+    sentence = (
+        f"One row takes {measured * 1000:.1f} ms (99th percentile), {state} the service level of {bound * 1000:g} ms."
+    )
+    return Gate("latency", "guard", verdict, sentence, value=measured, bound=bound)
 
 
 GATES: tuple[Callable[[Evidence, Product], Gate], ...] = (

@@ -86,6 +86,9 @@ def _digest(entry: Entry) -> str:
 
 def _parse(line: str, path: Path, number: int) -> Entry:
     try:
-        return dict(json.loads(line))
-    except (json.JSONDecodeError, ValueError):
+        entry = json.loads(line)
+    except ValueError:
         raise LedgerError(f"{path}, line {number}: not JSON; restore the file from a backup") from None
+    if not (isinstance(entry, dict) and {"key", "previous", "digest"} <= entry.keys()):
+        raise LedgerError(f"{path}, line {number}: not a ledger entry; restore the file from a backup")
+    return entry

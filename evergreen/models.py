@@ -94,13 +94,17 @@ def importances(pipeline: Pipeline, features: Features) -> dict[str, float]:
         for column, weight in zip(
             pipeline["features"].get_feature_names_out(), np.abs(estimator.coef_[0]), strict=True
         ):
-            name = column.split("__", 1)[1]
-            owner = (
-                name if name in weights else max((known for known in weights if name.startswith(f"{known}_")), key=len)
-            )
-            weights[owner] += float(weight)
+            weights[_owner(column, features)] += float(weight)
     total = float(sum(weights.values())) or 1.0
     return {name: float(weight) / total for name, weight in weights.items()}
+
+
+def _owner(column: str, features: Features) -> str:
+    """The feature behind a column of `_one_hot`: `numeric__NAME`, or `categorical__NAME_VALUE`."""
+    transformer, name = column.split("__", 1)
+    if transformer == "numeric":
+        return name
+    return max((known for known in features.categorical if name.startswith(f"{known}_")), key=len)
 
 
 def save(pipeline: Pipeline, path: Path) -> None:

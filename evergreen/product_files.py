@@ -12,6 +12,7 @@ from evergreen.config import Product
 from evergreen.errors import ConfigError
 
 S = TypeVar("S", bound=BaseModel)
+THE_FILE = "the file"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def parse(kind: type[S], content: dict[str, Any], origin: str) -> S:
     try:
         return kind.model_validate(content)
     except ValidationError as invalid:
-        lines = [f"{origin}: {_describe(kind, error)}" for error in invalid.errors()]
+        lines = [f"{origin}: {_describe(kind, content, error)}" for error in invalid.errors()]
         raise ConfigError("\n".join(lines)) from None
 
 
@@ -70,15 +71,26 @@ def near_miss(word: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _describe(kind: type[BaseModel], error: Any) -> str:
+def _describe(kind: type[BaseModel], content: dict[str, Any], error: Any) -> str:
     """One validation error in words: the dotted key, what is wrong, and the way out."""
-    where = ".".join(str(part) for part in error["loc"]) or "the file"
+    where = _dotted_key(error["loc"], content)
     if error["type"] == "extra_forbidden":
         known = sorted(_fields_at(kind, error["loc"][:-1]))
         return f"{where}: unknown key{near_miss(str(error['loc'][-1]), known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
-        return f"{where}: this key is required"
+        missing = str(error["loc"][-1])
+        return f"{missing if where == THE_FILE else f'{where}.{missing}'}: this key is required"
     return f"{where}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
+
+
+def _dotted_key(loc: tuple[Any, ...], content: Any) -> str:
+    """The part of a location that the file has too: the schema's own names (a union's tag, a validator) are stepped over."""
+    keys = []
+    for part in loc:
+        if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int)):
+            keys.append(str(part))
+            content = content[part]
+    return ".".join(keys) or THE_FILE
 
 
 def _fields_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:

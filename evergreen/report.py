@@ -76,10 +76,11 @@ def _daily(card: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def _line(days: pd.DataFrame, scorer: str) -> str:
-    """The points of an SVG polyline, the vertical scale from zero to the largest value of any scorer."""
-    top, step = float(days.max().max()) or 1.0, WIDTH / max(1, len(days) - 1)
+    """The points of an SVG polyline, the vertical scale from the smallest value of any scorer to the largest, zero included."""
+    bottom, top = min(0.0, float(days.min().min())), max(0.0, float(days.max().max()))
+    reach, step = (top - bottom) or 1.0, WIDTH / max(1, len(days) - 1)
     return " ".join(
-        f"{number * step:.1f},{HEIGHT * (1 - value / top):.1f}"
+        f"{number * step:.1f},{HEIGHT * (1 - (value - bottom) / reach):.1f}"
         for number, value in enumerate(days[scorer])
         if pd.notna(value)
     )

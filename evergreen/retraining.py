@@ -75,15 +75,31 @@ def decide(history: History, product: Product) -> RetrainDecision:
 
 
 def alarm_threshold(excess: pd.Series, over: int, one_in: int) -> tuple[float | None, int]:
-    """The threshold that history passes on one day in `one_in`, and from how many rolling means it was taken.
+    """The threshold that quiet history passes on one day in `one_in` at most, and from how many rolling means it was taken.
 
-    Only means of windows that end before the current window begins are used: the window that is judged has no say in its own
-    bound. None where there are fewer than `one_in` of them.
+    The larger of two bounds, because each fails where the other holds: the quantile of the rolling means knows that days may be
+    correlated, but takes too few windows for the whole of their spread; the prediction bound knows how little few days say, but
+    takes them to be independent. Only windows that end before the current one begins are used: the window that is judged has no
+    say in its own bound. None where there are fewer than `one_in` of them.
     """
-    means = excess.iloc[:-over].rolling(over).mean().dropna()
+    earlier = excess.iloc[:-over]
+    means = earlier.rolling(over).mean().dropna()
     if len(means) < one_in:
         return None, len(means)
-    return float(np.quantile(means, 1 - 1 / one_in)), len(means)
+    quantile = np.quantile(means, 1 - 1 / one_in)
+    return float(np.fmax(quantile, _prediction_bound(earlier, over, one_in))), len(means)
+
+
+def _prediction_bound(earlier: pd.Series, over: int, one_in: int) -> float:
+    """What the mean of `over` further days passes once in `one_in`: mean + t(1 - 1/one_in, n - 1) * s * sqrt(1/over + 1/n).
+
+    The usual prediction bound for independent normal days; missing where there is one day only.
+    """
+    from scipy.stats import t
+
+    days = len(earlier)
+    reach = float(t.ppf(1 - 1 / one_in, days - 1)) * float(earlier.std())
+    return float(earlier.mean()) + reach * float(np.sqrt(1 / over + 1 / days))
 
 
 def _performance(history: History, trigger: PerformanceTrigger) -> Reading:

@@ -86,10 +86,13 @@ class FunctionSource:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A Parquet or CSV file (by its ending) as it is. Raises SourceError with the way out."""
+    """A Parquet or CSV file (by its ending) as it is: a CSV holds text, and only an empty field is missing.
+
+    Raises SourceError with the way out.
+    """
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path, low_memory=False)
+            return pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
         return pd.read_parquet(path)
     except FileNotFoundError:
         raise SourceError(

@@ -35,7 +35,7 @@ def write_bytes(content: bytes, path: Path) -> None:
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as one Parquet file, in one step; the index is dropped."""
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer)
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False, nthreads=1), buffer)
     write_bytes(buffer.getvalue().to_pybytes(), path)
 
 
@@ -117,11 +117,13 @@ class Store:
 
 def _refuse_older_schemas(dataset: ds.Dataset, table: str, columns: list[str] | None) -> None:
     """A column that some partition lacks would be read as missing values there: an error instead."""
-    for fragment in dataset.get_fragments():
-        absent = set(columns or dataset.schema.names) - set(fragment.physical_schema.names)
+    names = {fragment.path: set(fragment.physical_schema.names) for fragment in dataset.get_fragments()}
+    wanted = set().union(*names.values()) if columns is None else set(columns)
+    for path, present in names.items():
+        absent = wanted - present
         if absent:
             raise PartitionCorrupt(
-                f"{fragment.path} has no column {', '.join(sorted(absent))}: it was written under an older config; materialise {table} "
+                f"{path} has no column {', '.join(sorted(absent))}: it was written under an older config; materialise {table} "
                 "again for the days before the change (raw deliveries are kept, so a backfill from the Dagster UI is enough)"
             )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from evergreen.config import ColumnRule, Product
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 Reasons = list[tuple[int, str]]
+OFFSET = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,9 @@ def _typed(rows: pd.DataFrame, product: Product) -> tuple[pd.DataFrame, Reasons]
     for name in typed.columns:
         kind = _kind(name, product)
         if kind == "float64":
-            converted = pd.to_numeric(rows[name], errors="coerce").astype("float64")
+            converted = _finite(rows[name])
         elif kind == "str":
-            converted = rows[name].astype("str").where(rows[name].notna())
+            converted = to_text(rows[name])
         else:
             converted = to_utc(rows[name], product.time.timezone)
         lost = rows.index[rows[name].notna() & converted.isna()]
@@ -91,17 +93,39 @@ def _typed(rows: pd.DataFrame, product: Product) -> tuple[pd.DataFrame, Reasons]
     return typed, reasons
 
 
+def _finite(values: pd.Series) -> pd.Series:
+    """Numbers as float64; what is none, or infinite, becomes missing: no model can score it."""
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    return numbers.where(np.isfinite(numbers))
+
+
+def to_text(values: pd.Series) -> pd.Series:
+    """Ids and categories as text; missing stays missing.
+
+    A whole number is written without a point, whichever type pandas chose for it: `3` beside a missing value too.
+    """
+    inferred = values.convert_dtypes()
+    text = inferred.astype("str").where(values.notna())
+    return text.str.removesuffix(".0") if pd.api.types.is_float_dtype(inferred) else text
+
+
 def to_utc(times: pd.Series, timezone: str) -> pd.Series:
-    """Times as UTC; a naive time is local in the product's zone; what is no time, or no single moment, becomes missing."""
-    parsed = pd.to_datetime(times, errors="coerce", format="ISO8601" if times.dtype.kind not in "M" else None)
-    if not isinstance(parsed.dtype, pd.DatetimeTZDtype):
-        parsed = parsed.dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
-    return parsed.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    """Times as UTC; a naive time is local in the product's zone; what is no time, or no single moment, becomes missing.
+
+    Offsets may differ within a column, and naive times may stand beside aware ones.
+    """
+    if isinstance(times.dtype, pd.DatetimeTZDtype):
+        return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    as_utc = pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601" if times.dtype.kind != "M" else None)
+    local = as_utc.dt.tz_localize(None).dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+    aware = times.astype("str").str.contains(OFFSET, na=False)
+    return as_utc.where(aware, local.dt.tz_convert("UTC")).astype("datetime64[us, UTC]")
 
 
 def _timing_reasons(typed: pd.DataFrame, product: Product, day: date) -> Reasons:
     event = typed[product.time.event]
-    missing = [(int(row), f"{product.time.event}: missing") for row in typed.index[event.isna()]]
+    needed = [product.time.event, *([product.label.matures_at] if product.label.matures_at else [])]
+    missing = [(int(row), f"{name}: missing") for name in needed for row in typed.index[typed[name].isna()]]
     elsewhere = event.notna() & (Periods.of(product.time).holding(event) != pd.Timestamp(day))
     reasons = missing + [(int(row), f"{product.time.event}: not on {day}") for row in typed.index[elsewhere]]
     for name in product.time.known_at:
@@ -180,13 +204,18 @@ def _quarantine(rows: pd.DataFrame, product: Product, reasons: Reasons) -> pd.Da
     for row, reason in reasons:
         texts.setdefault(row, []).append(reason)
     bad = rows.loc[sorted(texts)]
-    ids = bad[product.id].astype("str") if product.id in bad else pd.Series("", index=bad.index)
-    originals = [json.dumps(record, default=str) for record in bad.to_dict("records")]
+    ids = to_text(bad[product.id]) if product.id in bad else pd.Series("", index=bad.index)
     return pd.DataFrame(
         {
             "id": ids.to_numpy(),
             "reasons": ["; ".join(dict.fromkeys(texts[row])) for row in bad.index],
-            "row": originals,
+            "row": _as_json(bad),
         },
         dtype="str",
     )
+
+
+def _as_json(rows: pd.DataFrame) -> list[str]:
+    """Each row as strict JSON: missing is null, and an infinity, which JSON has no word for, is text."""
+    plain = rows.astype("object").where(rows.notna(), None).replace({np.inf: "inf", -np.inf: "-inf"})
+    return [json.dumps(record, default=str, allow_nan=False) for record in plain.to_dict("records")]

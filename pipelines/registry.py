@@ -54,8 +54,9 @@ class Registry(dg.ConfigurableResource):
     def log(self, run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
         """Log a training run with its model, and register one version.
 
-        Returns `version`, `run_id` and `digest` (SHA-256 of the model file). A version of the same decision, role and tags that an
-        interrupted attempt registered is returned instead of a second one. Raises RegistryError where MLflow does not answer.
+        Returns `version`, `run_id`, `experiment` and `digest` (SHA-256 of the model file). A version of the same decision,
+        role, training set and recipe that an interrupted attempt registered is returned instead of a second one. Raises
+        RegistryError where MLflow does not answer.
         """
         with self._connected() as client:
             found = self._registered(client, run)
@@ -135,8 +136,9 @@ class Registry(dg.ConfigurableResource):
                     client.delete_registered_model_alias(product, alias)
             return moved
 
-    def run_url(self, run_id: str) -> str:
-        return f"{places.mlflow_url()}/#/experiments/0/runs/{run_id}"
+    def run_url(self, record: Mapping[str, Any]) -> str:
+        """The page of the run that trained a version."""
+        return f"{places.mlflow_url()}/#/experiments/{record['experiment']}/runs/{record['run_id']}"
 
     def _log_and_register(
         self, client: "MlflowClient", run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame"
@@ -167,9 +169,13 @@ class Registry(dg.ConfigurableResource):
             )
             self._ensure_registered_model(client, run.product)
             version = client.create_model_version(
-                run.product, logged.model_uri, active.info.run_id, tags=tags, model_id=logged.model_id
+                run.product,
+                logged.model_uri,
+                active.info.run_id,
+                tags={name: value for name, value in tags.items() if name.startswith("evergreen.")},
+                model_id=logged.model_id,
             )
-        return {"version": int(version.version), "run_id": active.info.run_id}
+        return {"version": int(version.version), "run_id": active.info.run_id, "experiment": active.info.experiment_id}
 
     def _registered(self, client: "MlflowClient", run: TrainingRun) -> dict[str, Any] | None:
         versions = client.search_model_versions(
@@ -180,7 +186,10 @@ class Registry(dg.ConfigurableResource):
             for v in versions
             if all(v.tags.get(name) == run.tags[name] for name in ("evergreen.training_digest", "evergreen.recipe"))
         ]
-        return {"version": int(same[0].version), "run_id": same[0].run_id} if same else None
+        if not same:
+            return None
+        experiment = client.get_run(same[0].run_id).info.experiment_id
+        return {"version": int(same[0].version), "run_id": same[0].run_id, "experiment": experiment}
 
     def _close_interrupted(self, client: "MlflowClient", run: TrainingRun) -> None:
         """Runs that an earlier attempt at this training left open are marked as killed."""

@@ -5,12 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from evergreen.errors import EvergreenError
 from pipelines import places
 from pipelines.instance import prepare_home
 
 HOST = "127.0.0.1"
+WORKSPACE = places.REPOSITORY / "workspace.yaml"
 
 
 def serve(dagster_port: int, mlflow_port: int) -> None:
@@ -21,25 +23,17 @@ def serve(dagster_port: int, mlflow_port: int) -> None:
     for port in (dagster_port, mlflow_port):
         _refuse_busy(port)
     commands = [
-        [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "-w",
-            str(places.REPOSITORY / "workspace.yaml"),
-            "-h",
-            HOST,
-            "-p",
-            str(dagster_port),
-        ]
+        [_script("dagster-webserver"), "-w", str(WORKSPACE), "-h", HOST, "-p", str(dagster_port)],
+        [_script("dagster-daemon"), "run", "-w", str(WORKSPACE)],
     ]
     if places.tracking_uri().startswith("sqlite"):
         commands.append(_mlflow_command(mlflow_port))
     print(
-        f"Dagster: {os.environ['EVERGREEN_DAGSTER_URL']}   MLflow: {places.mlflow_url()}   (Ctrl-C stops both)",
+        f"Dagster: {os.environ['EVERGREEN_DAGSTER_URL']}   MLflow: {places.mlflow_url()}   (Ctrl-C stops all)",
         flush=True,
     )
+    for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked_to_stop, _interrupt)
     running = [subprocess.Popen(command, cwd=places.REPOSITORY, start_new_session=True) for command in commands]
     try:
         os.waitpid(-1, 0)
@@ -48,6 +42,15 @@ def serve(dagster_port: int, mlflow_port: int) -> None:
     finally:
         for process in running:
             _stop(process)
+
+
+def _script(name: str) -> str:
+    """A command that was installed beside this Python."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _mlflow_command(port: int) -> list[str]:
@@ -61,7 +64,7 @@ def _mlflow_command(port: int) -> list[str]:
         "--artifacts-destination",
         str(places.home() / "mlflow" / "artifacts"),
     ]
-    return [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
+    return [_script("mlflow"), "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
 
 
 def _refuse_busy(port: int) -> None:

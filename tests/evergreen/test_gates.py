@@ -270,7 +270,8 @@ def test_calibration(candidate, champion, verdict):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "verdict"), [(0.001, "pass"), (0.05, "pass"), (0.0501, "fail"), (float("nan"), NOT_ENOUGH)]
+    ("seconds", "verdict"),
+    [(0.001, "pass"), (0.05, "pass"), (0.0501, "fail"), (float("nan"), NOT_ENOUGH), (None, NOT_ENOUGH)],
 )
 def test_latency(seconds, verdict):
     gate = gates.latency(evidence([0.5], latency_p99=seconds), shop())

@@ -49,6 +49,45 @@ def test_a_missing_operand_that_matters_makes_a_missing_label(cancelled, delay, 
     assert found.undetermined == (1 if label is None else 0)
 
 
+NOTHING = pd.Series([None, None], dtype="object")
+NO_NUMBER = NOTHING.astype("float64")
+
+
+@pytest.mark.parametrize(
+    ("when", "columns", "labels"),
+    [
+        ("delay - allowed > 5", {"delay": NOTHING, "allowed": [1, 2]}, [None, None]),
+        ("delay - allowed > 5 or cancelled", {"delay": NO_NUMBER, "allowed": 1, "cancelled": [True, False]}, [1, None]),
+        ("delay > 5 | cancelled", {"delay": NOTHING, "cancelled": ["True", "false"]}, [1, None]),
+        ("cancelled | delay > 5", {"delay": ["6", "5.0"], "cancelled": NO_NUMBER}, [1, None]),
+        ("cancelled == 1", {"cancelled": ["1", "0"]}, [1, 0]),
+        ("not cancelled", {"cancelled": ["TRUE", None]}, [0, None]),
+        ("state == 'late'", {"state": ["late", "early"]}, [1, 0]),
+        ("state == 'late'", {"state": NOTHING}, [None, None]),
+        ("state != 'late'", {"state": ["early", None]}, [1, None]),
+        ("state in ['late', 'lost']", {"state": ["lost", None]}, [1, None]),
+        ("code == '007'", {"code": ["007", "8"]}, [1, 0]),
+        ("code == '7' & delay > 5", {"code": ["7", "7"], "delay": ["6", "5"]}, [1, 0]),
+        ("`the code` == '007' or `2nd` > 1", {"the code": ["007", "8"], "2nd": ["1", "2"]}, [1, 1]),
+    ],
+)
+def test_text_acts_as_what_it_spells_and_a_missing_value_never_as_false(when, columns, labels):
+    """As in a CSV file, where everything is text; text that is compared with text stays text."""
+    product = shop({"label": {"when": when}})
+    outcomes = pd.DataFrame({"order_id": ["a", "b"], "told_at": at(1, "18:00")}).assign(**columns)
+    found = label_day(outcomes, due(product, d1=["a", "b"]), NOTHING_LABELLED, product, day(1))
+    told = {name: label for name, label, _ in entries(found)}
+    assert [told.get(name) for name in ("a", "b")] == labels
+
+
+@pytest.mark.parametrize(("event_ids", "outcome_ids"), [([7, 8], [7, None]), (["007", "8"], ["007", "9"])])
+def test_an_outcome_finds_its_event_by_an_id_that_is_spelt_alike(event_ids, outcome_ids):
+    product = shop()
+    outcomes = pd.DataFrame({"order_id": outcome_ids, "told_at": at(1, "18:00"), "returned": ["True", "False"]})
+    found = label_day(outcomes, due(product, d1=event_ids), NOTHING_LABELLED, product, day(1))
+    assert entries(found) == [(str(event_ids[0]), 1.0, "outcome")]
+
+
 def test_labels_and_pending_rows_of_a_day():
     """On day 2: a and b of day 1 fall due, c of day 2 is told early; a is told, b is not."""
     product = shop()

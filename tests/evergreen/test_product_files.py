@@ -86,6 +86,12 @@ def test_every_broken_rule_has_a_line_of_its_own():
     assert all(line.startswith("shop.yaml: ") for line in lines)
 
 
+def test_a_missing_key_is_named_with_its_place():
+    content = {**SHOP, "training": {"model": {"kind": "xgboost"}}, "source": {"kind": "files", "events": "{day}"}}
+    with pytest.raises(ConfigError, match=r"^shop\.yaml: source\.outcomes: this key is required$"):
+        parse(Product, content, "shop.yaml")
+
+
 def test_a_value_that_no_alternative_takes_is_named_by_its_key_alone():
     with pytest.raises(ConfigError) as refused:
         parse(Product, overlay(SHOP, {"training": {"window": "7"}}), "shop.yaml")

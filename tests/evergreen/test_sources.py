@@ -42,11 +42,18 @@ def deliver(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_a_days_files_are_read_as_they_are_and_say_where_they_came_from(tmp_path, deliver, ending):
+@pytest.mark.parametrize(
+    ("ending", "orders", "returned"),
+    [
+        ("parquet", ORDERS, RETURNS),
+        ("csv", ORDERS.assign(amount=pd.Series(["1.5", None], dtype="str")), RETURNS.assign(returned="True")),
+    ],
+)
+def test_a_days_files_are_read_as_they_are_and_say_where_they_came_from(tmp_path, deliver, ending, orders, returned):
+    """A CSV file holds text; validation and labeling give it its types."""
     delivery = open_source(deliver(ending), tmp_path).read(DAY)
-    pd.testing.assert_frame_equal(delivery.events, ORDERS)
-    pd.testing.assert_frame_equal(delivery.outcomes, RETURNS)
+    pd.testing.assert_frame_equal(delivery.events, orders)
+    pd.testing.assert_frame_equal(delivery.outcomes, returned)
     path = tmp_path / "events" / f"{DAY}.{ending}"
     assert delivery.provenance["events"]["file"] == str(path)
     assert delivery.provenance["events"]["bytes"] == path.stat().st_size

@@ -87,6 +87,8 @@ def test_an_infinite_number_is_bad_because_no_model_can_score_it(product):
     """XGBoost and scikit-learn raise on infinity: one such row would send the whole batch down to the heuristic."""
     result = validate(rows({}, {}, {"weight": float("inf")}, {"weight": "-inf"}), product, day(2))
     assert result.batch.order_id.tolist() == ["0", "1"]
+    assert result.quarantine.reasons.tolist() == ["weight: not a number"] * 2
+    assert json.loads(result.quarantine.row[0], parse_constant=pytest.fail)["weight"] == "inf"
 
 
 def test_a_row_without_a_due_time_is_bad_because_its_day_would_never_be_mature():

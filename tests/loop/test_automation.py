@@ -1,28 +1,13 @@
 """Schedules and sensors as the daemon evaluates them: what they ask for, once, and why they do not."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
 from tests.loop.life import Loop
-
-pytestmark = pytest.mark.xdist_group("hundred")
-
-
-def tick(loop: Loop, schedule: str, moment: datetime) -> Any:
-    definitions = build_definitions()
-    with opened_instance() as instance:
-        context = dg.build_schedule_context(
-            instance,
-            scheduled_execution_time=moment,
-            repository_def=definitions.get_repository_def(),
-            resources={"home": loop.home},
-        )
-        return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
 
 
 def look(loop: Loop) -> Any:
@@ -32,44 +17,6 @@ def look(loop: Loop) -> Any:
             instance, repository_def=definitions.get_repository_def(), resources={"home": loop.home}
         )
         return definitions.resolve_sensor_def("flights_retrain_sensor").evaluate_tick(context)
-
-
-def test_the_daily_schedule_asks_for_the_day_that_has_just_ended(hundred_days):
-    found = tick(hundred_days, "flights_daily_schedule", datetime(2013, 3, 5, 7, 30, tzinfo=UTC))
-
-    assert [(request.partition_key, request.run_key) for request in found.run_requests] == [
-        ("2013-03-04", "daily/flights/2013-03-04")
-    ]
-
-
-def test_outside_its_life_a_product_asks_for_nothing(hundred_days):
-    found = tick(hundred_days, "flights_daily_schedule", datetime(2026, 3, 5, 7, 30, tzinfo=UTC))
-
-    assert found.run_requests == []
-    assert found.skip_message.startswith("flights lives from 2013-01-01 to 2013-12-31")
-
-
-@pytest.mark.parametrize(
-    ("moment", "reason"),
-    [
-        (
-            datetime(2013, 1, 7, 9, tzinfo=UTC),
-            "not enough mature days to train and to judge before 2013-01-29; the heuristic serves",
-        ),
-        (datetime(2013, 2, 4, 9, tzinfo=UTC), "flights/2013-02-03 is decided already"),
-    ],
-)
-def test_the_retrain_schedule_says_why_it_does_not_ask(hundred_days, moment, reason):
-    found = tick(hundred_days, "flights_retrain_schedule", moment)
-
-    assert (found.run_requests, found.skip_message) == ([], reason)
-
-
-def test_the_retrain_schedule_asks_for_an_undecided_day(hundred_days):
-    [request] = tick(hundred_days, "flights_retrain_schedule", datetime(2013, 4, 22, 9, tzinfo=UTC)).run_requests
-
-    assert (request.partition_key, request.run_key) == ("2013-04-21", "retrain/flights/2013-04-21")
-    assert request.tags["evergreen/requested_by"] == "schedule"
 
 
 def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(new_loop):

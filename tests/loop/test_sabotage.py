@@ -25,11 +25,11 @@ def product() -> Product:
 
 @pytest.fixture(scope="module")
 def flights(product: Product) -> pd.DataFrame:
-    """January to August, with their labels."""
+    """January to May, with their labels."""
     rows = nycflights.load(nycflights.package_folder())
     rows["day"] = rows.scheduled_departure.dt.tz_convert(nycflights.TIMEZONE).dt.tz_localize(None).dt.normalize()
     rows["label"] = (rows.cancelled | rows.diverted | (rows.arr_delay >= 15)).astype(float)
-    return rows[rows.day < "2013-09-01"].reset_index(drop=True)
+    return rows[rows.day < "2013-06-01"].reset_index(drop=True)
 
 
 def between(rows: pd.DataFrame, first: Any, last: Any) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def decided(
     return decide(gates.judge(evidence, product))
 
 
-AS_OF = ["2013-03-31", "2013-05-12", "2013-08-04"]
+AS_OF = ["2013-03-31", "2013-05-12"]
 
 
 def known_before(flights: pd.DataFrame, as_of: str, weeks: int = 1) -> pd.DataFrame:
@@ -105,12 +105,11 @@ def test_features_that_fell_silent_are_refused(product, flights, champions, as_o
     assert decided(product, flights, as_of, silent, champions[as_of]) == Decision("kept", "inputs")
 
 
-@pytest.mark.parametrize("as_of", ["2013-04-21", "2013-08-04"])
-def test_a_recipe_without_the_weather_is_not_let_through(product, flights, as_of):
+def test_a_recipe_without_the_weather_is_not_let_through(product, flights):
     """Dropping features from the product file is a change of recipe: it has to be proven better on 28 prequential days."""
     numeric = ["distance", "minute_of_day", "seats", "built"]
     poorer = parse(Product, overlay(product.model_dump(mode="json"), {"features": {"numeric": numeric}}), "test")
-    rows = known_before(flights, as_of, weeks=0)
+    rows = known_before(flights, "2013-04-21", weeks=0)
     days = [day.date() for day in sorted(rows.day.unique())]
 
     card = compare_recipes(rows, days, {"candidate": poorer, "champion": product}, product.gates.change.days.days)

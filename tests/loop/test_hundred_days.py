@@ -1,0 +1,258 @@
+"""A hundred days, retrained weekly: the laws over a longer life, MLflow beside it, and what people look at.
+
+One file, so that one worker lives the hundred days once.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from pipelines import places
+from pipelines.cli import app
+from pipelines.definitions import build_definitions
+from pipelines.instance import opened_instance, prepare_home
+from pipelines.registry import Registry
+from tests.loop.life import Loop
+
+
+@pytest.fixture
+def client(hundred_days) -> MlflowClient:
+    mlflow.set_tracking_uri(places.tracking_uri())
+    return MlflowClient(places.tracking_uri())
+
+
+def registered(client: MlflowClient) -> tuple[int, dict[str, str]]:
+    """How many versions there are, and where each alias points."""
+    return len(client.search_model_versions("name='flights'")), dict(client.get_registered_model("flights").aliases)
+
+
+def test_day_40_run_again_after_day_100_moves_nothing(hundred_days: Loop, client):
+    """Law 1: the decision stands, no version is added, no alias moves, and who served that day is still who served it."""
+    versions, aliases = registered(client)
+    decided = next(entry["as_of"] for entry in hundred_days.decisions if entry["as_of"] >= "2013-02-09")
+    before = hundred_days.content("2013-04-10")
+
+    for day in ("2013-02-09", decided):
+        assert hundred_days.run_again("daily", day).success
+    assert hundred_days.run_again("retrain", decided).success
+
+    assert hundred_days.content("2013-04-10") == before
+    assert registered(client) == (versions, aliases)
+
+
+def test_a_training_run_says_everything_about_itself(hundred_days, client):
+    entry = hundred_days.decisions[-1]
+    run = client.get_run(entry["candidate"]["run_id"])
+
+    assert run.data.params["kind"] == "xgboost"
+    assert run.data.params["n_estimators"] == "20"
+    assert run.data.metrics["training_rows"] == entry["training"]["rows"]
+    assert run.data.metrics["judged_log_loss"] == pytest.approx(entry["candidate"]["reference_log_loss"])
+    assert run.data.tags["evergreen.training_digest"] == entry["training"]["digest"]
+    assert run.data.tags["evergreen.evaluation_digest"] == entry["evaluation"]["digest"]
+    assert run.data.tags["evergreen.config"] == hundred_days.product.digest
+    assert run.data.tags["mlflow.source.git.commit"]
+    assert run.data.tags["mlflow.note.content"].endswith(f"/runs/{run.data.tags['evergreen.dagster_run']}")
+    assert {"calibration.png", "importances.png"} <= {
+        artifact.path for artifact in client.list_artifacts(run.info.run_id)
+    }
+
+
+def test_aliases_are_the_ledgers_head(hundred_days, client):
+    serving = hundred_days.decisions[-1]["serving"]
+    expected = {"champion": "champion", "previous": "previous", "baseline": "baseline", "never_retrained": "first"}
+    aliases = client.get_registered_model("flights").aliases
+
+    assert {alias: str(version) for alias, version in aliases.items()} == {
+        alias: str(serving[role]["version"]) for alias, role in expected.items() if serving[role]
+    }
+
+
+def test_a_moved_alias_is_put_back_at_start_up(hundred_days, client):
+    champion = hundred_days.decisions[-1]["serving"]["champion"]["version"]
+    client.set_registered_model_alias("flights", "champion", "1")
+
+    told = hundred_days.live("2013-04-10")
+
+    assert told.notes == ["MLflow aliases repaired from the ledger: champion."]
+    assert client.get_model_version_by_alias("flights", "champion").version == champion
+
+
+def test_anyone_can_load_the_champion_by_alias_and_gets_what_was_served(hundred_days, client):
+    """The registered model, through MLflow's own interface, answers as the predictions table says."""
+    entry = hundred_days.decisions[-1]
+    day = pd.Timestamp(entry["effective_from"]).date()
+    rows, made = hundred_days.store.read("batch", day), hundred_days.store.read("predictions", day)
+    assert set(made.served_by) == {"champion"}
+
+    model = mlflow.pyfunc.load_model("models:/flights@champion")
+    answered = model.predict(rows[hundred_days.product.features.names])[:, 1]
+
+    assert set(model.metadata.get_input_schema().input_names()) == set(hundred_days.product.features.names)
+    assert np.allclose(answered, made.score, atol=1e-7)
+
+
+def test_scoring_needs_no_registry(hundred_days, tmp_path):
+    """With a tracking server that does not exist, the kept file answers; a file that was changed does not."""
+    from evergreen.errors import ModelError
+
+    record = hundred_days.decisions[-1]["serving"]["champion"]
+    registry = Registry(home=hundred_days.home.path, tracking_uri=f"sqlite:///{tmp_path / 'nothing' / 'here.db'}")
+
+    assert registry.load("flights", record).predict_proba is not None
+    with pytest.raises(ModelError, match="differs from the file that was judged"):
+        changed = tmp_path / "flights" / "models" / f"{record['digest']}.skops"
+        changed.parent.mkdir(parents=True)
+        changed.write_bytes(b"something else")
+        Registry(home=str(tmp_path), tracking_uri=registry.tracking_uri).load("flights", record)
+
+
+def tick(loop: Loop, schedule: str, moment: datetime) -> Any:
+    definitions = build_definitions()
+    with opened_instance() as instance:
+        context = dg.build_schedule_context(
+            instance,
+            scheduled_execution_time=moment,
+            repository_def=definitions.get_repository_def(),
+            resources={"home": loop.home},
+        )
+        return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
+
+
+def test_the_daily_schedule_asks_for_the_day_that_has_just_ended(hundred_days):
+    found = tick(hundred_days, "flights_daily_schedule", datetime(2013, 3, 5, 7, 30, tzinfo=UTC))
+
+    assert [(request.partition_key, request.run_key) for request in found.run_requests] == [
+        ("2013-03-04", "daily/flights/2013-03-04")
+    ]
+
+
+def test_outside_its_life_a_product_asks_for_nothing(hundred_days):
+    found = tick(hundred_days, "flights_daily_schedule", datetime(2026, 3, 5, 7, 30, tzinfo=UTC))
+
+    assert found.run_requests == []
+    assert found.skip_message.startswith("flights lives from 2013-01-01 to 2013-12-31")
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        (
+            datetime(2013, 1, 7, 9, tzinfo=UTC),
+            "not enough mature days to train and to judge before 2013-01-29; the heuristic serves",
+        ),
+        (datetime(2013, 2, 4, 9, tzinfo=UTC), "flights/2013-02-03 is decided already"),
+    ],
+)
+def test_the_retrain_schedule_says_why_it_does_not_ask(hundred_days, moment, reason):
+    found = tick(hundred_days, "flights_retrain_schedule", moment)
+
+    assert (found.run_requests, found.skip_message) == ([], reason)
+
+
+def test_the_retrain_schedule_asks_for_an_undecided_day(hundred_days):
+    [request] = tick(hundred_days, "flights_retrain_schedule", datetime(2013, 4, 22, 9, tzinfo=UTC)).run_requests
+
+    assert (request.partition_key, request.run_key) == ("2013-04-21", "retrain/flights/2013-04-21")
+    assert request.tags["evergreen/requested_by"] == "schedule"
+
+
+LINEAGE = """{ assetNodes(group: {groupName: "flights", repositoryName: "__repository__", repositoryLocationName: "evergreen"}) {
+    assetKey { path } dependencyKeys { path } groupName kinds isPartitioned } }"""
+RUNS = '{ pipelineRunsOrError(filter: {pipelineName: "flights_retrain"}) { ... on Runs { results { status tags { key value } } } } }'
+
+
+def ask(query: str) -> dict:
+    from dagster import DagsterInstance
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.webserver import DagsterWebserver
+
+    prepare_home()
+    with (
+        DagsterInstance.get() as instance,
+        WorkspaceProcessContext(instance, WorkspaceFileTarget([str(places.REPOSITORY / "workspace.yaml")])) as context,
+        TestClient(DagsterWebserver(context).create_asgi_app()) as client,
+    ):
+        return client.post("/graphql", json={"query": query}).json()["data"]
+
+
+def test_the_webserver_shows_the_lineage_from_raw_batch_to_promotion(hundred_days):
+    nodes = {node["assetKey"]["path"][-1]: node for node in ask(LINEAGE)["assetNodes"]}
+
+    upstream, path = "promotion", ["promotion"]
+    while nodes[upstream]["dependencyKeys"]:
+        upstream = nodes[upstream]["dependencyKeys"][0]["path"][-1]
+        path.append(upstream)
+    assert len(nodes) == 15
+    assert path[-1] == "raw_batch"
+    assert all(node["groupName"] == "flights" and node["isPartitioned"] for node in nodes.values())
+    assert {"xgboost", "mlflow"} <= set(nodes["candidate_model"]["kinds"])
+
+
+def test_the_webserver_knows_the_runs_of_the_replay(hundred_days):
+    runs = ask(RUNS)["pipelineRunsOrError"]["results"]
+
+    assert len(runs) >= len(hundred_days.decisions) > 5
+    requested = {tag["value"] for run in runs for tag in run["tags"] if tag["key"] == "evergreen/requested_by"}
+    assert "schedule" in requested
+
+
+def invoke(*arguments: str) -> str:
+    """The command line's output; a purposeful error leaves as its message."""
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
+    return result.output if result.exception is None else str(result.exception)
+
+
+def test_a_prediction_is_traced_to_its_delivery_its_training_and_its_gates(hundred_days):
+    entry = next(entry for entry in hundred_days.decisions if entry["decision"] == "promoted")
+    made = hundred_days.store.read("predictions", hundred_days.store.days("predictions")[-1])
+
+    text = invoke("explain", "flights", "--prediction", made.id.iloc[0])
+
+    served = hundred_days.decisions[-1]["serving"]["champion"]
+    for expected in (
+        "events/2013-04-10.parquet",
+        f"served by: champion, version {served['version']}",
+        f"training: digest {served['training_digest']}, through {served['trained_through']}",
+        f"config {hundred_days.product.digest}",
+        "beats_baseline (hard): pass",
+    ):
+        assert expected in text.replace("\n", " "), text
+    assert entry["effective_from"] > entry["as_of"]
+
+
+def test_status_says_who_serves_and_what_was_decided(hundred_days):
+    text = invoke("status", "flights")
+
+    assert f"champion v{hundred_days.decisions[-1]['serving']['champion']['version']}" in text
+    assert "last retrain" in text
+
+
+def test_the_report_opens_without_anything_from_outside(hundred_days):
+    page = (hundred_days.store.root / "reports" / "2013-04-10.html").read_text()
+
+    assert "never retraining" in page
+    assert "polyline" in page
+    assert not [word for word in ("http://", "https://", "src=", "@import") if word in page]
+
+
+def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days):
+    before = hundred_days.content("2013-04-10")
+
+    first = invoke("experiment", "without_aircraft")
+    second = invoke("experiment", "without_aircraft", "--as-of", "2013-04-10")
+
+    assert "Log-loss, changed minus current:" in first
+    assert "over 28 days" in first
+    assert "looked at 1 time(s)" in first
+    assert "looked at 2 time(s)" in second
+    assert hundred_days.content("2013-04-10") == before
