@@ -8,7 +8,7 @@ run: .venv/ready        ## replay the first twelve weeks of the flights of 2013,
 	$(BIN)/evergreen replay flights
 
 test: .venv/ready       ## the tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on loopback
 	$(BIN)/evergreen ui

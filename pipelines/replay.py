@@ -91,8 +91,7 @@ class Replay:
         """Carry out what the ticks after a day's end ask for; returns what happened beyond the daily run."""
         happened = []
         for moment, schedule in self._ticks(day):
-            requests = schedule.evaluate_tick(self._schedule_context(moment)).run_requests
-            for request in requests or []:
+            for request in self._schedule_requests(schedule, moment):
                 happened += self._carry_out(schedule.job_name, request)
             for request in self._sensor_requests():
                 happened += self._carry_out(retrain_name(self.product), request)
@@ -112,23 +111,24 @@ class Replay:
                 moment = cron.get_next(datetime)
         return sorted(ticks, key=lambda tick: tick[0])
 
-    def _schedule_context(self, moment: datetime) -> dg.ScheduleEvaluationContext:
-        return dg.build_schedule_context(
+    def _schedule_requests(self, schedule: dg.ScheduleDefinition, moment: datetime) -> list[dg.RunRequest]:
+        with dg.build_schedule_context(
             self.instance,
             scheduled_execution_time=moment,
             repository_def=self.definitions.get_repository_def(),
             resources={"home": self.home},
-        )
+        ) as context:
+            return list(schedule.evaluate_tick(context).run_requests or [])
 
     def _sensor_requests(self) -> list[dg.RunRequest]:
         sensor = self.definitions.resolve_sensor_def(retrain_sensor(self.product).name)
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             self.instance,
             repository_def=self.definitions.get_repository_def(),
             resources={"home": self.home},
             sensor_name=sensor.name,
-        )
-        return list(sensor.evaluate_tick(context).run_requests or [])
+        ) as context:
+            return list(sensor.evaluate_tick(context).run_requests or [])
 
     def _carry_out(self, job: str, request: dg.RunRequest) -> list[str]:
         """Execute a request unless it was carried out before; returns the decision, if it made one, in words."""

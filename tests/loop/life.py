@@ -13,6 +13,7 @@ import yaml
 
 from evergreen.config import Product
 from evergreen.ledger import Entry
+from evergreen.periods import days_between
 from evergreen.product_files import load_product, overlay, read_yaml
 from evergreen.storage import Store
 from pipelines import places
@@ -86,11 +87,10 @@ class Loop:
                 frame = self.store.read(table, day)
                 held[f"{table} {day}"] = frame.drop(columns=["ledger_head"], errors="ignore").to_csv()
         for name in ("retrain_decision", "training_set", "evaluation_set"):
-            held |= {
-                f"{name} {day}": self.store.read_document(name, day)
-                for day in self.store.document_days(name)
-                if str(day) <= last
-            }
+            for day in self.store.document_days(name):
+                if str(day) <= last:
+                    document = self.store.read_document(name, day)
+                    held[f"{name} {day}"] = {key: value for key, value in document.items() if key != "product"}
         held["decisions"] = [canonical(entry) for entry in self.decisions if entry["as_of"] <= last]
         return held
 
@@ -112,8 +112,9 @@ def failures(result: Any) -> str:
 
 
 def canonical(entry: Entry) -> dict[str, Any]:
-    """A decision without what differs from run to run: identities of runs, digests of files and of the chain, measured seconds."""
-    volatile = {"run_id", "dagster_run", "digest", "previous", "commit"}
+    """A decision without what differs from run to run: identities of runs, digests of files, of the chain
+    and of a config that names folders, measured seconds."""
+    volatile = {"run_id", "experiment", "dagster_run", "digest", "previous", "commit", "config"}
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
@@ -123,6 +124,15 @@ def canonical(entry: Entry) -> dict[str, Any]:
     kept = strip(entry)
     kept["gates"] = [gate for gate in kept["gates"] if gate["name"] != "latency"]
     return kept
+
+
+def first_days(landing: Path, folder: Path, days: int) -> Path:
+    """A landing zone of the first days alone, to be damaged."""
+    for kind in ("events", "outcomes"):
+        (folder / kind).mkdir(parents=True)
+        for day in days_between(date(2013, 1, 1), date(2013, 1, days)):
+            shutil.copy(landing / kind / f"{day}.parquet", folder / kind)
+    return folder
 
 
 def make_loop(folder: Path, landing: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> Loop:

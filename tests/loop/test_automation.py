@@ -12,10 +12,11 @@ from tests.loop.life import Loop
 
 def look(loop: Loop) -> Any:
     definitions = build_definitions()
-    with opened_instance() as instance:
-        context = dg.build_sensor_context(
-            instance, repository_def=definitions.get_repository_def(), resources={"home": loop.home}
-        )
+    repository = definitions.get_repository_def()
+    with (
+        opened_instance() as instance,
+        dg.build_sensor_context(instance, repository_def=repository, resources={"home": loop.home}) as context,
+    ):
         return definitions.resolve_sensor_def("flights_retrain_sensor").evaluate_tick(context)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipelines import places
-from tests.loop.life import Loop
+from tests.loop.life import Loop, first_days
 
 ONE_WEEK = {"retraining": {"schedule": "weekly", "triggers": []}}
 
@@ -34,15 +34,6 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
     return " ".join(result.stderr.split())
 
 
-def deliveries(landing: Path, folder: Path, days: int) -> Path:
-    """A landing zone of the first days, to be damaged."""
-    for kind in ("events", "outcomes"):
-        (folder / kind).mkdir(parents=True)
-        for day in pd.date_range("2013-01-01", periods=days):
-            shutil.copy(landing / kind / f"{day.date()}.parquet", folder / kind)
-    return folder
-
-
 def empty(path: Path) -> None:
     pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
 
@@ -63,7 +54,7 @@ def spoil(path: Path) -> None:
 )
 def test_a_bad_delivery_stops_its_day_and_the_mended_one_goes_on(new_loop, landing, tmp_path, damage, message):
     good = landing / "events" / "2013-01-02.parquet"
-    loop: Loop = new_loop("bad", ONE_WEEK, deliveries=deliveries(landing, tmp_path / "landing", 3))
+    loop: Loop = new_loop("bad", ONE_WEEK, deliveries=first_days(landing, tmp_path / "landing", 3))
     place = tmp_path / "landing" / "events" / "2013-01-02.parquet"
     damage(place)
 
@@ -78,7 +69,7 @@ def test_a_bad_delivery_stops_its_day_and_the_mended_one_goes_on(new_loop, landi
 
 def test_a_refused_day_does_not_stop_the_days_after_it(new_loop, landing, tmp_path):
     """In production the next day's tick comes anyway: what the refused day leaves out is counted, not invented."""
-    loop: Loop = new_loop("refused", ONE_WEEK, deliveries=deliveries(landing, tmp_path / "landing", 4))
+    loop: Loop = new_loop("refused", ONE_WEEK, deliveries=first_days(landing, tmp_path / "landing", 4))
     empty(tmp_path / "landing" / "events" / "2013-01-02.parquet")
     results = [loop.run_again("daily", f"2013-01-0{day}").success for day in (1, 2, 3, 4)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from evergreen.periods import Periods
 from evergreen.product_files import overlay
-from tests.loop.life import SHORT, Loop, enter, failures, make_loop
+from tests.loop.life import SHORT, Loop, enter, failures, first_days, make_loop
 
 DAY, AFTER = "2013-01-12", "2013-01-15"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -32,9 +32,7 @@ def garbage(frame: pd.DataFrame) -> pd.DataFrame:
 
 def poison(folder: Path, after: str) -> int:
     """Every Parquet file for a day after `after` is replaced by garbage of the same shape."""
-    files = [
-        path for path in folder.rglob("*.parquet") if (path.parent.name + path.name).replace("day=", "")[:10] > after
-    ]
+    files = [path for path in folder.rglob("*.parquet") if DATE.findall(str(path))[-1] > after]
     for path in files:
         garbage(pd.read_parquet(path)).to_parquet(path, index=False)
     return len(files)
@@ -60,9 +58,8 @@ def test_a_poisoned_future_changes_nothing(new_loop, landing, tmp_path):
     """Law 1: a life whose later deliveries are garbage is the same life, up to the day before."""
     clean = new_loop("clean", DAILY)
     clean.live(DAY)
-    poisoned_landing = tmp_path / "poisoned"
-    shutil.copytree(landing, poisoned_landing)
-    assert poison(poisoned_landing, DAY) == 2 * (365 - 12)
+    poisoned_landing = first_days(landing, tmp_path / "poisoned", 20)
+    assert poison(poisoned_landing, DAY) == 2 * (20 - 12)
 
     poisoned = new_loop("poisoned", DAILY, deliveries=poisoned_landing)
     poisoned.live(DAY)
@@ -119,8 +116,7 @@ def test_labels_that_come_early_are_not_used_early(new_loop):
 
 def test_mature_rows_without_an_outcome_are_pending_and_too_many_of_them_judge_nothing(new_loop, landing, tmp_path):
     """Law 2: deliveries that stop leave rows pending, counted, without a class; days under the coverage bound have no measures."""
-    silent = tmp_path / "silent"
-    shutil.copytree(landing, silent)
+    silent = first_days(landing, tmp_path / "silent", 5)
     for day in ("2013-01-03", "2013-01-04"):
         path = silent / "outcomes" / f"{day}.parquet"
         pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)

@@ -49,7 +49,7 @@ def decided(
         between(flights, last - WEEK + pd.Timedelta(days=1), last),
         between(flights, "2013-01-01", last - WEEK),
     )
-    baseline = models.fit(product.training.baseline, product.features, product.training.seed, known)
+    baseline = fit_baseline(product, known)
     scores = {
         "candidate": models.predict(fit(product, candidate_rows), judging),
         "champion": models.predict(champion, judging),
@@ -67,6 +67,17 @@ def decided(
         latency_p99=0.001,
     )
     return decide(gates.judge(evidence, product))
+
+
+BASELINES: dict[pd.Timestamp, Any] = {}
+
+
+def fit_baseline(product: Product, known: pd.DataFrame) -> Any:
+    """The linear baseline of a day of decision, fitted once."""
+    last = known.day.max()
+    if last not in BASELINES:
+        BASELINES[last] = models.fit(product.training.baseline, product.features, product.training.seed, known)
+    return BASELINES[last]
 
 
 AS_OF = ["2013-03-31", "2013-05-12"]

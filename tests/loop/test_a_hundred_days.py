@@ -117,13 +117,15 @@ def test_scoring_needs_no_registry(hundred_days, tmp_path):
 
 def tick(loop: Loop, schedule: str, moment: datetime) -> Any:
     definitions = build_definitions()
-    with opened_instance() as instance:
-        context = dg.build_schedule_context(
+    with (
+        opened_instance() as instance,
+        dg.build_schedule_context(
             instance,
             scheduled_execution_time=moment,
             repository_def=definitions.get_repository_def(),
             resources={"home": loop.home},
-        )
+        ) as context,
+    ):
         return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
 
 
