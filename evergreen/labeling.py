@@ -5,8 +5,6 @@ without one (`pending`, label missing). The label of a row as of D is the last e
 when it was known.
 """
 
-import ast
-import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,6 +12,7 @@ import pandas as pd
 
 from evergreen.config import Product
 from evergreen.errors import SourceError
+from evergreen.expressions import evaluate
 from evergreen.periods import Periods
 from evergreen.validation import to_text, to_utc
 
@@ -79,41 +78,14 @@ def latest_labels(log: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evaluate(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:
-    """`id`, `known_at`, `label` of each outcome. Three-valued logic: a missing operand that matters makes a missing label.
-
-    pandas takes a missing text for unequal to any other: where a column that is compared with text is missing, so is the label.
-    """
+    """`id`, `known_at` and `label` (0.0, 1.0 or missing) of each outcome."""
     label = product.label
     absent = [name for name in (product.id, label.known_at) if name not in outcomes.columns]
     if absent:
         raise SourceError(
             f"outcomes lack the column(s) {', '.join(absent)}: correct the delivery, or id and label.known_at in the config"
         )
-    if outcomes.empty:
-        return pd.DataFrame(
-            {
-                "id": pd.Series(dtype="str"),
-                "known_at": pd.Series(dtype="datetime64[us, UTC]"),
-                "label": pd.Series(dtype="float64"),
-            }
-        )
-    try:
-        values = _operands(outcomes, product).eval(label.when, engine="python")
-    except (
-        pd.errors.UndefinedVariableError,
-        TypeError,
-        ValueError,
-        SyntaxError,
-        AttributeError,
-        NotImplementedError,
-    ) as problem:
-        raise SourceError(
-            f"label.when: {label.when!r} cannot be computed on the delivered outcomes ({problem})"
-        ) from None
-    if not isinstance(values, pd.Series) or not pd.api.types.is_bool_dtype(values):
-        raise SourceError(f"label.when: {label.when!r} must be true or false for each outcome row")
-    texts = [name for name, use in _uses(outcomes, label.when).items() if use == "string"]
-    values = values.astype("boolean").mask(outcomes[texts].isna().any(axis=1))
+    values = evaluate(label.when, outcomes.drop(columns=[product.id])) if len(outcomes) else pd.Series(dtype="boolean")
     return pd.DataFrame(
         {
             "id": to_text(outcomes[product.id]),
@@ -121,56 +93,3 @@ def _evaluate(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:
             "label": values.astype("float64"),
         }
     )
-
-
-def _operands(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:
-    """The outcomes in types that know missing values, and text that spells numbers or booleans as those; the id stays as it is."""
-    typed = outcomes.convert_dtypes()
-    for name, use in _uses(outcomes, product.label.when).items():
-        if name != product.id:
-            typed[name] = _operand(typed[name], use)
-    return typed
-
-
-def _operand(values: pd.Series, use: str) -> pd.Series:
-    """A column without a single value in the type of its use; text, unless compared with text, as what all its values spell."""
-    if values.isna().all() and not pd.api.types.is_datetime64_any_dtype(values):
-        return pd.Series(pd.NA, index=values.index, dtype=use)
-    if use == "string" or not pd.api.types.is_string_dtype(values):
-        return values
-    numbers, lower = pd.to_numeric(values, errors="coerce"), values.str.lower()
-    if numbers.notna().equals(values.notna()):
-        return numbers.convert_dtypes()
-    if lower.isin(["true", "false"]).equals(values.notna()):
-        return (lower == "true").astype("boolean")
-    return values
-
-
-def _uses(outcomes: pd.DataFrame, when: str) -> dict[str, str]:
-    """How the expression uses each column: `string` beside quoted text, `Int64` in a calculation, else `boolean`.
-
-    A missing boolean is missing in a comparison with a number too.
-    """
-    uses = dict.fromkeys(outcomes.columns, "boolean")
-    named = {_identifier(name): name for name in outcomes.columns}
-    parts = [(part, list(ast.walk(part))) for part in ast.walk(_parsed(when))]
-    calculations = [nodes for part, nodes in parts if isinstance(part, ast.BinOp)]
-    texts = [nodes for part, nodes in parts if isinstance(part, ast.Compare | ast.Call) and any(map(_is_text, nodes))]
-    for use, places in (("Int64", calculations), ("string", texts)):
-        names = {node.id for nodes in places for node in nodes if isinstance(node, ast.Name)}
-        uses |= {named[name]: use for name in names & named.keys()}
-    return uses
-
-
-def _parsed(when: str) -> ast.Expression:
-    """The expression as pandas reads it: `&` and `|` bind like `and` and `or`, and a name with blanks stands in backticks."""
-    plain = re.sub(r"`([^`]*)`", lambda quoted: _identifier(quoted[1]), when.strip())
-    return ast.parse(plain.replace("&", " and ").replace("|", " or "), mode="eval")
-
-
-def _identifier(name: object) -> str:
-    return str(name) if str(name).isidentifier() else "_" + re.sub(r"\W", "_", str(name))
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)

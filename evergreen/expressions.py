@@ -1,0 +1,80 @@
+"""Expressions in a product file, with three-valued logic: a missing operand that matters makes a missing value.
+
+pandas evaluates; what is here keeps it from taking a missing value for a false one.
+"""
+
+import ast
+import re
+
+import pandas as pd
+
+from evergreen.errors import SourceError
+
+
+def evaluate(when: str, rows: pd.DataFrame) -> pd.Series:
+    """True, false or missing (dtype boolean) for each row.
+
+    pandas takes a missing text for unequal to any other: where a column that is compared with text is missing, so is the value.
+    Raises SourceError where the expression cannot be computed on these columns, or is not a condition.
+    """
+    try:
+        uses = _uses(rows.columns, when)
+        values = _operands(rows, uses).eval(when, engine="python")
+    except (TypeError, ValueError, SyntaxError, AttributeError, NotImplementedError, NameError) as problem:
+        raise SourceError(f"label.when: {when!r} cannot be computed on the delivered outcomes ({problem})") from None
+    if not isinstance(values, pd.Series) or not pd.api.types.is_bool_dtype(values):
+        raise SourceError(f"label.when: {when!r} must be true or false for each outcome row")
+    texts = [name for name, use in uses.items() if use == "string"]
+    return values.astype("boolean").mask(rows[texts].isna().any(axis=1))
+
+
+def _operands(rows: pd.DataFrame, uses: dict[str, str]) -> pd.DataFrame:
+    """The rows in types that know missing values, and text that spells numbers or booleans as those."""
+    typed = rows.convert_dtypes()
+    for name, use in uses.items():
+        typed[name] = _operand(typed[name], use)
+    return typed
+
+
+def _operand(values: pd.Series, use: str) -> pd.Series:
+    """A column without a single value in the type of its use; text, unless compared with text, as what all its values spell."""
+    if values.isna().all() and not pd.api.types.is_datetime64_any_dtype(values):
+        return pd.Series(pd.NA, index=values.index, dtype=use)
+    if use == "string" or not pd.api.types.is_string_dtype(values):
+        return values
+    numbers, lower = pd.to_numeric(values, errors="coerce"), values.str.lower()
+    if numbers.notna().equals(values.notna()):
+        return numbers.convert_dtypes()
+    if lower.isin(["true", "false"]).equals(values.notna()):
+        return (lower == "true").astype("boolean")
+    return values
+
+
+def _uses(columns: pd.Index, when: str) -> dict[str, str]:
+    """How the expression uses each column: `string` beside quoted text, `Int64` in a calculation, else `boolean`.
+
+    A missing boolean is missing in a comparison with a number too.
+    """
+    uses = dict.fromkeys(columns, "boolean")
+    named = {_identifier(name): name for name in columns}
+    parts = [(part, list(ast.walk(part))) for part in ast.walk(_parsed(when))]
+    calculations = [nodes for part, nodes in parts if isinstance(part, ast.BinOp)]
+    texts = [nodes for part, nodes in parts if isinstance(part, ast.Compare | ast.Call) and any(map(_is_text, nodes))]
+    for use, places in (("Int64", calculations), ("string", texts)):
+        names = {node.id for nodes in places for node in nodes if isinstance(node, ast.Name)}
+        uses |= {named[name]: use for name in names & named.keys()}
+    return uses
+
+
+def _parsed(when: str) -> ast.Expression:
+    """The expression as pandas reads it: `&` and `|` bind like `and` and `or`, and a name with blanks stands in backticks."""
+    plain = re.sub(r"`([^`]*)`", lambda quoted: _identifier(quoted[1]), when.strip())
+    return ast.parse(plain.replace("&", " and ").replace("|", " or "), mode="eval")
+
+
+def _identifier(name: object) -> str:
+    return str(name) if str(name).isidentifier() else "_" + re.sub(r"\W", "_", str(name))
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
