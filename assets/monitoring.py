@@ -48,7 +48,7 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **stage.options(
             "drift",
-            "Distance of the newest days' inputs and predictions from what the serving champion was trained on.",
+            "Distance of the newest days' inputs and predictions from the days on which the serving champion was judged.",
             deps=["batch", "predictions"],
             kinds={"parquet", "pandas"},
             depends_on=["features", "evaluation"],
@@ -123,9 +123,9 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
         return pd.DataFrame(columns=drifting.TABLE_COLUMNS)
     reference = view.store.read_document("profile", pd.Timestamp(champion["as_of"]).date())
     days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
-    scores = view.read("predictions", days, ["score", "served_by"])
+    scores = view.read("predictions", days, ["score", "version"])
     return drifting.compare(
-        reference, view.read("batch", days), scores.score[scores.served_by == "champion"].to_numpy()
+        reference, view.read("batch", days), scores.score[scores.version == champion["version"]].to_numpy()
     )
 
 

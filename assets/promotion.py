@@ -9,7 +9,8 @@ import pandas as pd
 from assets.stage import Stage, table
 from evergreen import gates
 from evergreen.config import Product
-from evergreen.promotion import decide, effective_from, serving_after
+from evergreen.errors import LedgerError
+from evergreen.promotion import decide, effective_from, refuse_older_day, serving_after
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
@@ -58,7 +59,10 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
         for name in ("candidate", "baseline")
     }
     entries = ledger.entries()
+    refuse_older_day(entries, str(day))
     before = entries[-1]["serving"] if entries else {}
+    if report["champion"] != before.get("champion"):
+        raise LedgerError(f"{stage.decision(day)} was judged against another champion: run the whole retrain job again")
     return {
         "as_of": str(day),
         "decision": decision.outcome,
@@ -111,7 +115,6 @@ def _record(model: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
         "as_of",
         "trained_through",
         "training_digest",
-        "threshold",
     )
     return {**{name: model[name] for name in kept}, "reference_log_loss": summary["log_loss"]}
 

@@ -1,6 +1,7 @@
 """Scoring: every row of the day is answered by the ladder, and says by whom."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pandas as pd
 from assets.stage import Stage, table
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of
+from evergreen.recipes import with_features_of
 from evergreen.scoring import predictions as predictions_table
 from evergreen.scoring import score_by_ladder, try_model
 from evergreen.tasks import Floats
@@ -45,7 +47,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         def predict(record: dict[str, Any], batch: pd.DataFrame) -> Floats:
             from evergreen import models
 
-            return models.predict(registry.load(product.name, record), batch)
+            trained = store.read_document("training_set", date.fromisoformat(record["as_of"]))
+            recipe = Product.model_validate(trained["product"])
+            return models.predict(registry.load(product.name, record), with_features_of(recipe, batch, store, [day]))
 
         scored = score_by_ladder(rows, serving, predict, product)
         yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in ("baseline", "first")}

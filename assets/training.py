@@ -10,7 +10,7 @@ from evergreen.as_of import AsOf
 from evergreen.config import Model, Product
 from evergreen.errors import LedgerError
 from evergreen.ledger import Entry
-from evergreen.tasks import task_of
+from evergreen.promotion import refuse_older_day
 from evergreen.training import first_needed_day, manifest, read_manifest_rows, split_days
 from pipelines.registry import Registry, TrainingRun
 from pipelines.resources import Home, git_commit
@@ -32,9 +32,9 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     def training_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view = stage.view(home, context)
         rows = view.mature(first_needed_day(product, view.day))
-        made = manifest(view, rows, split_days(rows.whole_days(), product).training)
-        _verify_order(home.promotions(product).entries(), stage.decision(view.day), made)
-        view.store.write_document("training_set", view.day, {**made, "product": product.model_dump(mode="json")})
+        made = manifest(view, rows, split_days(rows.whole_days(product.label.coverage_at_least), product).training)
+        if not _decided(home.promotions(product).entries(), stage.decision(view.day), made):
+            view.store.write_document("training_set", view.day, {**made, "product": product.model_dump(mode="json")})
         return stage.result(
             "training_set",
             {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")},
@@ -43,9 +43,11 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     def fit(
         context: dg.AssetExecutionContext, home: Home, registry: Registry, role: str, model: Model
     ) -> dg.MaterializeResult:
-        record = _fitted(
-            stage.view(home, context), registry, role, model, stage.decision(stage.day(context)), context.run.run_id
-        )
+        view, decision = stage.view(home, context), stage.decision(stage.day(context))
+        if home.promotions(product).find(decision):
+            record = view.store.read_document(f"{role}_model", view.day)
+        else:
+            record = _fitted(view, registry, role, model, decision, context.run.run_id)
         shown = {name: record[name] for name in ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds")}
         link = dg.MetadataValue.url(registry.run_url(record))
         return stage.result(f"{role}_model", {**shown, "training_digest": record["training_digest"], "mlflow": link})
@@ -77,18 +79,20 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     return [training_set, baseline_model, candidate_model]
 
 
-def _verify_order(entries: list[Entry], decision: str, made: dict[str, Any]) -> None:
-    """A decided day must still give what was decided on; a day before the newest decision is no longer open."""
+def _decided(entries: list[Entry], decision: str, made: dict[str, Any]) -> bool:
+    """Whether the day is decided; it must then still give what was decided on, and what it wrote stands.
+
+    Raises LedgerError where it does not, and where the day lies before the newest decision.
+    """
     recorded = next((entry for entry in entries if entry["key"] == decision), None)
     if recorded and recorded["training"]["digest"] != made["digest"]:
         raise LedgerError(
             f"{decision} was decided on the training digest {recorded['training']['digest']}, the same days now give {made['digest']}: "
             "a partition was changed since; restore it (the decision stands)"
         )
-    if not recorded and entries and entries[-1]["as_of"] > made["as_of"]:
-        raise LedgerError(
-            f"{decision}: the later day {entries[-1]['as_of']} is decided already; retrain for the newest day instead"
-        )
+    if recorded is None:
+        refuse_older_day(entries, made["as_of"])
+    return recorded is not None
 
 
 def _fitted(view: AsOf, registry: Registry, role: str, model: Model, decision: str, dagster_run: str) -> dict[str, Any]:
@@ -167,6 +171,5 @@ def _train(
         "log_loss": inside["log_loss"],
         "roc_auc": inside["roc_auc"],
         "fit_seconds": round(fit_seconds, 3),
-        "threshold": task_of(product).threshold(),
         "importances": shares,
     }

@@ -26,9 +26,11 @@ class MatureRows:
     rows: pd.DataFrame
     coverage: pd.DataFrame
 
-    def whole_days(self) -> list[date]:
-        """Days with events, all of them mature, in order."""
-        whole = self.coverage[(self.coverage.events > 0) & (self.coverage.events == self.coverage.mature)]
+    def whole_days(self, coverage_at_least: float = 0.0) -> list[date]:
+        """Days with events, all of them mature and this share of them labelled, in order."""
+        days = self.coverage
+        covered = days.labelled >= coverage_at_least * days.mature
+        whole = days[(days.events > 0) & (days.events == days.mature) & covered]
         return [day.date() for day in whole.index]
 
     def on(self, days: list[date]) -> "MatureRows":
@@ -62,6 +64,8 @@ class AsOf:
 
         The one gap that is allowed: a day that validation refused as a whole has an empty batch, and nothing derived from it.
         """
+        if days and max(days) > self.day:
+            raise ValueError(f"{table} of {max(days)} is the future of {self.day}")
         absent = [day for day in days if not self.store.path(table, day).exists()]
         excused = {day for day in absent if table != "batch" and self.store.is_empty("batch", day)}
         return self.store.read_days(table, [day for day in days if day not in excused], columns)

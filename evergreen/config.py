@@ -1,7 +1,8 @@
 """The product file: one YAML, validated at load, that says everything about a product."""
 
+import re
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -79,7 +80,6 @@ class Time(Section):
     known_at: list[str] = Field(
         [], description="columns that say when a feature was observed; later than the prediction is refused"
     )
-    cadence: Literal["daily"] = "daily"
     start: date
     end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
     timezone: str = Field(description="the time zone in which a day begins and ends")
@@ -308,7 +308,7 @@ class Product(Section):
 
     @model_validator(mode="after")
     def columns_are_declared(self) -> "Product":
-        outcome_columns = {self.label.known_at}
+        outcome_columns = {self.label.known_at, *re.findall(r"[A-Za-z_]\w*", self.label.when)}
         leaked = outcome_columns & set(self.features.names)
         if leaked:
             raise ValueError(f"{', '.join(sorted(leaked))}: known only with the outcome, so it cannot be a feature")
@@ -327,6 +327,12 @@ class Product(Section):
     @property
     def recipe(self) -> str:
         """Digest of what makes a model: two versions with one recipe differ in their data alone."""
-        return digest_json(
-            self.model_dump(mode="json", include={"features": True, "label": True, "training": True, "task": True})
-        )
+        parts: dict[str, Any] = {
+            "task": True,
+            "features": True,
+            "label": {"when", "known_at", "matures_after", "matures_at"},
+            "training": {"window": True, "seed": True, "model": True},
+        }
+        content = self.model_dump(mode="json", include=parts)
+        content["training"]["model"].pop("threads", None)
+        return digest_json(content)

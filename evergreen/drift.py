@@ -1,4 +1,4 @@
-"""Drift of inputs and predictions against what the champion was trained on, judged by effect size and never by p-values:
+"""Drift of inputs and predictions against the days on which the champion was judged, judged by effect size and never by p-values:
 on many rows every p-value is zero.
 """
 
@@ -20,7 +20,7 @@ Profile = dict[str, Any]
 
 
 def profile(rows: pd.DataFrame, features: Features, importances: dict[str, float], scores: Floats) -> Profile:
-    """What the champion knew: for each feature its bins and shares, for the predictions likewise.
+    """What the champion was judged on: for each feature its bins and shares, for the predictions likewise.
 
     `scores` are the model's on rows that it was not trained on. Numbers are cut at deciles, categories at the most frequent; both
     have a bin for missing values. JSON-ready.

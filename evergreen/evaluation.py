@@ -64,7 +64,7 @@ def by_day(card: pd.DataFrame, measure: str, slice_name: str = ALL_ROWS) -> pd.D
 def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]) -> int:
     """The clean-judge law: no judging row was trained on by any model in the comparison.
 
-    `training_ids` maps a model's name to the ids it was trained on. Returns how many training ids were compared; raises
+    `training_ids` maps a model's name to the ids it was trained on. Returns how many distinct training ids were compared; raises
     OverlapError, naming the model and a row.
     """
     for name, ids in training_ids.items():
@@ -74,7 +74,7 @@ def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]
                 f"{len(shared)} judging rows were trained on by the {name}, for example {shared.iloc[0]}: nothing is promoted on such "
                 "a comparison; see whether ids repeat across days or the training manifest was edited"
             )
-    return sum(len(ids) for ids in training_ids.values())
+    return len(pd.concat(list(training_ids.values())).unique()) if training_ids else 0
 
 
 def calibration_curve(labels: Floats, scores: Floats, bins: int = 10) -> pd.DataFrame:

@@ -16,9 +16,9 @@ from evergreen.errors import ConfigError, NotEnoughEvidence
 from evergreen.evaluation import ALL_ROWS, by_day
 from evergreen.prequential import Progress, compare_recipes
 from evergreen.product_files import near_miss, overlay, parse, read_yaml
+from evergreen.recipes import with_features_of
 from evergreen.statistics import Interval, mean_interval
 from evergreen.storage import Store
-from evergreen.validation import validate
 
 
 class Experiment(Section):
@@ -78,7 +78,7 @@ def run_experiment(
     """
     view = AsOf(store, current, as_of)
     history = view.mature(current.time.start)
-    rows = _with_new_columns(history.rows, view, changed, progress)
+    rows = with_features_of(changed, history.rows, store, view.days(current.time.start))
     card = compare_recipes(
         rows, history.whole_days(), {"current": current, "changed": changed}, current.gates.change.days.days, progress
     )
@@ -97,15 +97,3 @@ def run_experiment(
         rows=int(whole[whole.scorer == "current"].rows.sum()),
         digest=digest_json([current.name, *map(str, days)]),
     )
-
-
-def _with_new_columns(rows: pd.DataFrame, view: AsOf, changed: Product, progress: Progress) -> pd.DataFrame:
-    """Rows with the columns that only the changed recipe has, validated from the raw deliveries; a row that fails its rules leaves."""
-    new = [name for name in changed.features.names if name not in rows.columns]
-    if not new:
-        return rows
-    progress(f"reading {', '.join(new)} from the raw deliveries")
-    days = view.days(changed.time.start)
-    batches = [validate(view.store.read("raw_events", day), changed, day).batch for day in days]
-    known = pd.concat([batch[[changed.id, *new]] for batch in batches if len(batch)], ignore_index=True)
-    return rows.merge(known, on=changed.id)

@@ -73,8 +73,8 @@ def label_day(
 
 
 def latest_labels(log: pd.DataFrame) -> pd.DataFrame:
-    """The label log with one entry an id: the last one written."""
-    return log.drop_duplicates("id", keep="last")
+    """The label log with one entry an id: the last label written. Pending entries say nothing about a label."""
+    return log[log.label.notna()].drop_duplicates("id", keep="last")
 
 
 def _evaluate(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:

@@ -5,7 +5,6 @@ This module imports scikit-learn and XGBoost; import it inside the function that
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,8 +153,3 @@ def _one_hot(features: Features) -> ColumnTransformer:
 
 def _linear(model: LogisticModel, seed: int) -> LogisticRegression:
     return LogisticRegression(C=model.C, max_iter=200, random_state=seed)
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """The declared parameters, flat, for a tracking server."""
-    return model.model_dump()

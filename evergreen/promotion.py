@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from evergreen.errors import LedgerError
 from evergreen.gates import Gate
 from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY
@@ -52,6 +53,13 @@ def serving_after(
     if outcome == "promoted":
         state |= {"champion": candidate, "previous": state["champion"], "first": state["first"] or candidate}
     return state
+
+
+def refuse_older_day(entries: list[Entry], as_of: str) -> None:
+    """Decisions are taken in the order of their days. Raises LedgerError where a later day was decided already."""
+    if entries and entries[-1]["as_of"] > as_of:
+        newest = entries[-1]["as_of"]
+        raise LedgerError(f"{as_of} cannot be decided any more, {newest} was: retrain for the newest day instead")
 
 
 def in_effect(entries: list[Entry], day: date) -> list[Entry]:

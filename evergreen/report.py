@@ -52,15 +52,29 @@ def render(health: Health, product: Product) -> str:
         loader=PackageLoader("evergreen", "templates"), autoescape=True, undefined=StrictUndefined
     )
     costs = _daily(health.card, "expected_cost")
+    shown = [name for name in COLORS if name in costs and costs[name].notna().any()]
+    common = costs[shown].dropna()
+    bound = product.decision.good_enough
+    limit = bound.at_most if bound.metric == "expected_cost" else None
+    bottom, top = _scale(costs, limit)
     return environment.get_template("health_report.html.j2").render(
         product=product,
         health=health,
         verdict=verdict(health, product),
         scorers=[
-            {"name": SCORER_NAMES[name], "color": COLORS[name], "cost": costs[name].mean(), "line": _line(costs, name)}
-            for name in COLORS
-            if name in costs and costs[name].notna().any()
+            {
+                "name": SCORER_NAMES[name],
+                "color": COLORS[name],
+                "cost": common[name].mean(),
+                "line": _line(costs[name], bottom, top),
+            }
+            for name in shown
         ],
+        common_days=len(common),
+        limit=limit,
+        limit_height=_height(limit, bottom, top) if limit is not None else None,
+        top=top,
+        bottom=bottom,
         width=WIDTH,
         height=HEIGHT,
         span=[f"{day:%d %b}" for day in (costs.index[0], costs.index[-1])] if len(costs) else [],
@@ -75,15 +89,23 @@ def _daily(card: pd.DataFrame, measure: str) -> pd.DataFrame:
     return card[card.slice == ALL_ROWS].pivot_table(index="day", columns="scorer", values=measure).sort_index()
 
 
-def _line(days: pd.DataFrame, scorer: str) -> str:
-    """The points of an SVG polyline, the vertical scale from the smallest value of any scorer to the largest, zero included."""
-    bottom, top = min(0.0, float(days.min().min())), max(0.0, float(days.max().max()))
-    reach, step = (top - bottom) or 1.0, WIDTH / max(1, len(days) - 1)
-    return " ".join(
-        f"{number * step:.1f},{HEIGHT * (1 - (value - bottom) / reach):.1f}"
-        for number, value in enumerate(days[scorer])
-        if pd.notna(value)
-    )
+def _scale(days: pd.DataFrame, limit: float | None) -> tuple[float, float]:
+    """The smallest and the largest value to draw, zero and the limit included."""
+    if days.empty:
+        return 0.0, 1.0
+    limits = [0.0, limit] if limit is not None else [0.0]
+    return min(*limits, float(days.min().min())), max(*limits, float(days.max().max()))
+
+
+def _height(value: float, bottom: float, top: float) -> float:
+    return HEIGHT * (1 - (value - bottom) / ((top - bottom) or 1.0))
+
+
+def _line(values: pd.Series, bottom: float, top: float) -> str:
+    """The points of an SVG polyline, one a day; a day without a value is left out."""
+    step = WIDTH / max(1, len(values) - 1)
+    points = [(number * step, _height(value, bottom, top)) for number, value in enumerate(values) if pd.notna(value)]
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
 def _decision(entry: Entry) -> dict[str, str]:

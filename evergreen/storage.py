@@ -30,6 +30,11 @@ def write_bytes(content: bytes, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from evergreen.as_of import AsOf, MatureRows
 from evergreen.config import Product
 from evergreen.digests import digest_frame
-from evergreen.errors import NotEnoughEvidence
+from evergreen.errors import NotEnoughEvidence, StorageError
 
 COLUMNS_OF_IDENTITY = ["day", "label"]
 
@@ -34,6 +34,19 @@ def split_days(whole_days: list[date], product: Product) -> Split:
     window = product.training.window
     training = history if window == "expanding" else history[-window.days :]
     return Split(training, whole_days[-judging:])
+
+
+def evidence_missing(view: AsOf) -> str | None:
+    """Why a retrain could not train and judge yet; None where it could, or where the run itself must say what is lost."""
+    product = view.product
+    try:
+        rows = view.mature(first_needed_day(product, view.day))
+        split_days(rows.whole_days(product.label.coverage_at_least), product)
+    except NotEnoughEvidence as problem:
+        return str(problem)
+    except StorageError:
+        return None
+    return None
 
 
 def first_needed_day(product: Product, day: date) -> date:

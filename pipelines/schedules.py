@@ -5,10 +5,11 @@ from datetime import datetime
 import dagster as dg
 
 from assets.promotion import REQUESTED_BY
-from evergreen.as_of import first_decidable_day
+from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.periods import Periods
 from evergreen.promotion import decision_id
+from evergreen.training import evidence_missing
 from pipelines.jobs import daily_name, retrain_name
 from pipelines.resources import Home
 
@@ -51,13 +52,11 @@ def retrain_schedule(product: Product) -> dg.ScheduleDefinition:
         day = Periods.of(product.time).last_ended(context.scheduled_execution_time)
         if not Periods.of(product.time).known(day):
             return dg.SkipReason(_outside(product, context.scheduled_execution_time))
-        if day < first_decidable_day(product):
-            return dg.SkipReason(
-                f"not enough mature days to train and to judge before {first_decidable_day(product)}; the heuristic serves"
-            )
         key = decision_id(product.name, day)
         if home.promotions(product).find(key):
             return dg.SkipReason(f"{key} is decided already")
+        if missing := evidence_missing(AsOf(home.store(product), product, day)):
+            return dg.SkipReason(missing)
         return dg.RunRequest(run_key=f"retrain/{key}", partition_key=str(day), tags={REQUESTED_BY: "schedule"})
 
     return schedule

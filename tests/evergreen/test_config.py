@@ -119,3 +119,33 @@ def test_overlaid_mappings_merge_and_all_else_is_replaced():
 )
 def test_a_strategy_merges_with_its_own_kind_only(changes, expected):
     assert overlay({"model": {"kind": "logistic", "C": 1}}, changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "another"),
+    [
+        ({"training": {"model": {"C": 2.0}}}, True),
+        ({"training": {"seed": 8}}, True),
+        ({"training": {"window": "30d"}}, True),
+        ({"features": {"numeric": []}}, True),
+        ({"label": {"when": "not returned"}}, True),
+        ({"training": {"at_least": "5d"}}, False),
+        ({"training": {"baseline": {"kind": "logistic", "C": 3.0}}}, False),
+        ({"label": {"coverage_at_least": 0.5}}, False),
+        ({"gates": {"confidence": 0.9}}, False),
+        ({"training": {"model": {"kind": "xgboost"}}}, True),
+    ],
+)
+def test_a_recipe_is_what_makes_a_model_and_nothing_else(changes, another):
+    assert (shop(changes).recipe != shop().recipe) == another
+
+
+def test_threads_do_not_make_another_recipe():
+    one, two = ({"training": {"model": {"kind": "xgboost", "threads": threads}}} for threads in (1, 2))
+
+    assert shop(one).recipe == shop(two).recipe
+
+
+def test_a_column_of_the_label_is_no_feature():
+    with pytest.raises(ConfigError, match="returned: known only with the outcome"):
+        shop({"features": {"numeric": ["amount", "returned"]}})

@@ -131,7 +131,3 @@ def test_the_importance_of_a_category_goes_to_its_own_feature(rows):
     table = rows.assign(color_green=np.random.default_rng(1).normal(size=400))
     shares = models.importances(models.fit(LINEAR, features, 7, table), features)
     assert shares["color"] > 0.9
-
-
-def test_a_model_is_described_by_its_declared_parameters():
-    assert models.describe(LINEAR) == {"kind": "logistic", "C": 1.0}

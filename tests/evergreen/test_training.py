@@ -115,9 +115,8 @@ def edit(store, table, number, **columns):
         lambda store: edit(store, "batch", 1, amount=[1.0, 1.5]),
         lambda store: edit(store, "batch", 1, color=["red", "blue"]),
         lambda store: edit(store, "batch", 1, color=["red", None]),
-        lambda store: store.write("labels", day(3), store.read("labels", day(2)).assign(label=np.nan)),
     ],
-    ids=["a label", "a number", "a category", "a category lost", "labels withdrawn"],
+    ids=["a label", "a number", "a category", "a category lost"],
 )
 def test_the_digest_changes_with_a_label_or_a_feature(store, change):
     before = made_manifest(store)["digest"]

@@ -3,6 +3,7 @@
 One file, so that one worker lives the hundred days once.
 """
 
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,16 +12,18 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow import MlflowClient
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from evergreen.product_files import load_product, overlay, read_yaml
 from pipelines import places
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance, prepare_home
 from pipelines.registry import Registry
-from tests.loop.life import Loop
+from tests.loop.life import Loop, enter, failures
 
 
 @pytest.fixture
@@ -149,7 +152,7 @@ def test_outside_its_life_a_product_asks_for_nothing(hundred_days):
     [
         (
             datetime(2013, 1, 7, 9, tzinfo=UTC),
-            "not enough mature days to train and to judge before 2013-01-29; the heuristic serves",
+            "flights: 5 whole mature days, 21 are needed to train and 7 more to judge; until then the heuristic serves",
         ),
         (datetime(2013, 2, 4, 9, tzinfo=UTC), "flights/2013-02-03 is decided already"),
     ],
@@ -258,3 +261,53 @@ def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days):
     assert "looked at 1 time(s)" in first
     assert "looked at 2 time(s)" in second
     assert hundred_days.content("2013-04-10") == before
+
+
+@pytest.fixture
+def edited(hundred_days: Loop, tmp_path, monkeypatch):
+    """`edited(changes)`: a copy of the hundred days, after somebody changed the product file."""
+
+    def edit(changes: dict[str, Any]) -> Loop:
+        shutil.copytree(hundred_days.folder, tmp_path / "copy")
+        enter(tmp_path / "copy", monkeypatch)
+        path = tmp_path / "copy" / "configs" / "products" / "flights.yaml"
+        path.write_text(yaml.safe_dump(overlay(read_yaml(path), changes)))
+        return Loop(tmp_path / "copy", load_product(path))
+
+    return edit
+
+
+def test_a_feature_that_leaves_the_product_file_takes_no_model_down(edited):
+    """The champion goes on with the features that it was trained on; the poorer recipe has to prove itself, and does not."""
+    loop = edited({"features": {"numeric": ["distance", "minute_of_day", "temp"]}})
+
+    assert loop.run_again("daily", "2013-04-11").success
+    assert loop.run_again("retrain", "2013-04-11").success
+
+    made = loop.store.read("predictions", loop.store.days("predictions")[-1])
+    assert set(made.served_by) == {"champion"}
+    newest = loop.decisions[-1]
+    assert newest["as_of"] == "2013-04-11"
+    assert newest["decision"] == "kept"
+    [comparison] = [gate for gate in newest["gates"] if gate["name"] == "comparison"]
+    assert comparison["sentence"].startswith("Change of recipe: log-loss differs by")
+
+
+def test_a_decided_day_stays_decided_after_the_recipe_was_changed(edited, client):
+    loop = edited({"training": {"model": {"max_depth": 2}}})
+    before, versions = loop.content("2013-04-10"), registered(client)
+    decided = loop.decisions[-1]["as_of"]
+
+    assert loop.run_again("retrain", decided).success
+
+    assert loop.content("2013-04-10") == before
+    assert registered(MlflowClient(places.tracking_uri())) == versions
+
+
+def test_a_day_before_the_newest_decision_cannot_be_decided_any_more(edited):
+    loop = edited({})
+
+    result = loop.run_again("retrain", "2013-04-02")
+
+    assert not result.success
+    assert "2013-04-02 cannot be decided any more" in failures(result)

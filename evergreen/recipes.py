@@ -1,0 +1,28 @@
+"""Serving or judging a model whose recipe is not today's: the features that it needs come from the raw deliveries."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import pandas as pd
+
+from evergreen.config import Product
+from evergreen.errors import ModelError
+from evergreen.storage import Store
+from evergreen.validation import validate
+
+
+def with_features_of(recipe: Product, rows: pd.DataFrame, store: Store, days: Iterable[date]) -> pd.DataFrame:
+    """`rows` with every feature of a recipe; those that the rows lack are read from the raw events of `days`.
+
+    A row that breaks the recipe's own rules keeps missing values there. Raises ModelError where no row has a value of such a
+    feature: a recipe that cannot be fed does not answer.
+    """
+    lacking = [name for name in recipe.features.names if name not in rows.columns]
+    if not lacking:
+        return rows
+    batches = [validate(store.read("raw_events", day), recipe, day).batch[[recipe.id, *lacking]] for day in days]
+    fed = rows.merge(pd.concat(batches, ignore_index=True), on=recipe.id, how="left")
+    silent = [name for name in lacking if fed[name].isna().all()]
+    if silent and len(rows):
+        raise ModelError(f"{', '.join(silent)}: no value in the raw deliveries, and the model was trained on it")
+    return fed

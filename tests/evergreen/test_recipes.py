@@ -1,0 +1,33 @@
+"""The features that another recipe needs come from the raw deliveries."""
+
+import pytest
+
+from evergreen.errors import ModelError
+from evergreen.recipes import with_features_of
+from evergreen.storage import Store
+from tests.evergreen.builders import day, orders, shop
+
+
+def test_rows_that_have_every_feature_stay_as_they_are(tmp_path):
+    rows = orders(1, ["a"])
+
+    assert with_features_of(shop(), rows, Store(tmp_path), [day(1)]) is rows
+
+
+def test_a_feature_that_left_the_product_file_is_read_for_the_model_that_needs_it(tmp_path):
+    store = Store(tmp_path)
+    store.write("raw_events", day(1), orders(1, ["a", "b", "c"], amount=[1.0, 2.0, float("inf")]))
+    rows = orders(1, ["b", "a", "c"]).drop(columns="amount")
+
+    found = with_features_of(shop({"validation": {"quarantine_at_most": 0.5}}), rows, store, [day(1)])
+
+    assert found.order_id.to_list() == ["b", "a", "c"]
+    assert found.amount.fillna(-1).to_list() == [2.0, 1.0, -1], "a row that breaks a rule keeps a missing value"
+
+
+def test_a_recipe_that_cannot_be_fed_does_not_answer(tmp_path):
+    store = Store(tmp_path)
+    store.write("raw_events", day(1), orders(1, ["a", "b"], amount=[None, None]))
+
+    with pytest.raises(ModelError, match="amount: no value in the raw deliveries"):
+        with_features_of(shop(), orders(1, ["a", "b"]).drop(columns="amount"), store, [day(1)])
