@@ -15,7 +15,7 @@ from evergreen.config import Product
 from evergreen.drift import profile
 from evergreen.errors import ModelError
 from evergreen.prequential import compare_recipes
-from evergreen.recipes import with_features_of
+from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.tasks import Floats, task_of
 from evergreen.training import first_needed_day, manifest, possible_training_ids, read_manifest_rows, split_days
 from pipelines.registry import Registry
@@ -108,7 +108,7 @@ def _measure(
     if champion:
         days = [date.fromisoformat(day) for day in judging["days"]]
         scores["champion"] = models.predict(
-            pipelines["champion"], with_features_of(_recipe(view, champion), rows, store, days)
+            pipelines["champion"], with_features_of(recorded_recipe(view.store, champion), rows, store, days)
         )
     for values in scores.values():
         task_of(product).check(values, len(rows))
@@ -170,19 +170,12 @@ def _change(view: AsOf, champion: dict[str, Any] | None) -> list[dict[Any, Any]]
     if champion is None or champion["recipe"] == view.product.recipe:
         return None
     history, product = view.mature(view.product.time.start), view.product
-    before = _recipe(view, champion)
+    before = recorded_recipe(view.store, champion)
     rows = with_features_of(before, history.rows, view.store, view.days(product.time.start))
     days = history.whole_days(product.label.coverage_at_least)
     card = compare_recipes(rows, days, {"candidate": product, "champion": before}, product.gates.change.days.days)
     daily = evaluation.by_day(card, "log_loss").reset_index()
     return daily.assign(day=daily.day.astype("str")).to_dict("records")
-
-
-def _recipe(view: AsOf, record: dict[str, Any]) -> Product:
-    """The product as it was when a version was trained."""
-    return Product.model_validate(
-        view.store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"]
-    )
 
 
 def _shown(report: dict[str, Any]) -> dict[str, Any]:

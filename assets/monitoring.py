@@ -1,6 +1,6 @@
 """Monitoring: what predictions were worth once labels were due, how far inputs moved, and whether to retrain."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,6 +16,7 @@ from evergreen.ledger import Entry
 from evergreen.monitoring import coverage_line, daily_excess, empty_performance, live_rows
 from evergreen.monitoring import performance as measure_performance
 from evergreen.promotion import in_effect, serving_as_of
+from evergreen.recipes import recorded_recipe, with_features_of
 from pipelines.resources import Home
 
 
@@ -121,12 +122,11 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
     champion = entry["serving"]["champion"] if entry else None
     if champion is None:
         return pd.DataFrame(columns=drifting.TABLE_COLUMNS)
-    reference = view.store.read_document("profile", pd.Timestamp(champion["as_of"]).date())
+    reference = view.store.read_document("profile", date.fromisoformat(champion["as_of"]))
     days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
     scores = view.read("predictions", days, ["score", "version"])
-    return drifting.compare(
-        reference, view.read("batch", days), scores.score[scores.version == champion["version"]].to_numpy()
-    )
+    rows = with_features_of(recorded_recipe(view.store, champion), view.events(days[0]), view.store, days)
+    return drifting.compare(reference, rows, scores.score[scores.version == champion["version"]].to_numpy())
 
 
 def _history(view: AsOf, entries: list[Entry]) -> retraining.History:
@@ -136,5 +136,5 @@ def _history(view: AsOf, entries: list[Entry]) -> retraining.History:
         day=view.day,
         excess=daily_excess(card),
         drift=drifting.weighted_psi(distances),
-        decisions=[pd.Timestamp(entry["as_of"]).date() for entry in entries],
+        decisions=[date.fromisoformat(entry["as_of"]) for entry in entries],
     )

@@ -1,7 +1,6 @@
 """Scoring: every row of the day is answered by the ladder, and says by whom."""
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -10,7 +9,7 @@ import pandas as pd
 from assets.stage import Stage, table
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of
-from evergreen.recipes import with_features_of
+from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import predictions as predictions_table
 from evergreen.scoring import score_by_ladder, try_model
 from evergreen.tasks import Floats
@@ -47,9 +46,8 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         def predict(record: dict[str, Any], batch: pd.DataFrame) -> Floats:
             from evergreen import models
 
-            trained = store.read_document("training_set", date.fromisoformat(record["as_of"]))
-            recipe = Product.model_validate(trained["product"])
-            return models.predict(registry.load(product.name, record), with_features_of(recipe, batch, store, [day]))
+            fed = with_features_of(recorded_recipe(store, record), batch, store, [day])
+            return models.predict(registry.load(product.name, record), fed)
 
         scored = score_by_ladder(rows, serving, predict, product)
         yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in ("baseline", "first")}

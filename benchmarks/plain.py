@@ -26,8 +26,7 @@ HELD_OUT = pd.Timedelta(days=8)
 
 def flights(ahead: pd.Timedelta) -> pd.DataFrame:
     """Every departure with its label; the weather is the newest report `ahead` of the departure."""
-    nycflights.PREDICTED_BEFORE = ahead
-    rows = nycflights.load(nycflights.package_folder())
+    rows = nycflights.load(nycflights.package_folder(), ahead)
     rows["day"] = rows.scheduled_departure.dt.tz_convert(nycflights.TIMEZONE).dt.tz_localize(None).dt.normalize()
     rows["label"] = (rows.cancelled | rows.diverted | (rows.arr_delay >= 15)).astype(float)
     return rows
@@ -49,7 +48,7 @@ def live(rows: pd.DataFrame, product: Product, retrains: Callable[[pd.Timestamp]
 
 if __name__ == "__main__":
     flights_product = load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml")
-    known_then, hindsight = flights(pd.Timedelta(hours=2)), flights(pd.Timedelta(0))
+    known_then, hindsight = flights(pd.Timedelta(hours=2)), flights(pd.Timedelta(hours=0))
     lives = {
         "never retrained": (known_then, lambda _: False),
         "weekly": (known_then, lambda day: day.day_of_week == 0),

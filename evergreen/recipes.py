@@ -1,7 +1,8 @@
 """Serving or judging a model whose recipe is not today's: the features that it needs come from the raw deliveries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +10,11 @@ from evergreen.config import Product
 from evergreen.errors import ModelError
 from evergreen.storage import Store
 from evergreen.validation import validate
+
+
+def recorded_recipe(store: Store, record: Mapping[str, Any]) -> Product:
+    """The product as it was when a version was trained. Raises PartitionMissing where that is lost."""
+    return Product.model_validate(store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"])
 
 
 def with_features_of(recipe: Product, rows: pd.DataFrame, store: Store, days: Iterable[date]) -> pd.DataFrame:

@@ -59,8 +59,8 @@ def package_folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
-def load(folder: Path) -> pd.DataFrame:
-    """All departures with features as known two hours ahead, and outcomes with the time when they were known."""
+def load(folder: Path, ahead: pd.Timedelta = PREDICTED_BEFORE) -> pd.DataFrame:
+    """All departures with features as known so long `ahead`, and outcomes with the time when they were known."""
     flights = pd.read_csv(folder / "flights.csv.zip")
     midnight = pd.to_datetime(flights[["year", "month", "day"]])
     local = midnight + pd.to_timedelta(flights.sched_dep_time // 100 * 60 + flights.sched_dep_time % 100, unit="min")
@@ -78,14 +78,14 @@ def load(folder: Path) -> pd.DataFrame:
     )
     planes = pd.read_csv(folder / "planes.csv")[["tailnum", "year", "seats"]].rename(columns={"year": "built"})
     flights = flights.drop(columns="year").merge(planes, on="tailnum", how="left")
-    return _with_outcomes(_with_weather(flights, pd.read_csv(folder / "weather.csv")))
+    return _with_outcomes(_with_weather(flights, pd.read_csv(folder / "weather.csv"), ahead))
 
 
-def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame, ahead: pd.Timedelta) -> pd.DataFrame:
     """The newest report at the origin, at most six hours old, when the prediction is made."""
     reports = weather.assign(weather_at=pd.to_datetime(weather.time_hour, utc=True))[["origin", "weather_at", *WEATHER]]
     reports = reports.drop_duplicates(["origin", "weather_at"]).sort_values("weather_at")
-    flights["predicted_at"] = flights.scheduled_departure - PREDICTED_BEFORE
+    flights["predicted_at"] = flights.scheduled_departure - ahead
     return pd.merge_asof(
         flights.sort_values("predicted_at", kind="stable"),
         reports,
