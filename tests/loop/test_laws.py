@@ -11,9 +11,9 @@ import pytest
 
 from evergreen.periods import Periods
 from evergreen.product_files import overlay
-from tests.loop.life import SHORT, Loop, enter, failures, first_days, make_loop
+from tests.loop.life import SHORT, Loop, canonical, enter, failures, first_days, make_loop
 
-DAY, AFTER = "2013-01-12", "2013-01-15"
+DAY, LAST = "2013-01-09", "2013-01-10"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TRIGGERS = [{"kind": "performance"}, {"kind": "drift"}, {"kind": "staleness"}]
 DAILY = {"retraining": {"schedule": "daily", "triggers": TRIGGERS}}
@@ -54,32 +54,44 @@ def ten_days(_ten_days, tmp_path, monkeypatch) -> Loop:
     return Loop(tmp_path / "copy", _ten_days.product)
 
 
-def test_a_poisoned_future_changes_nothing(new_loop, landing, tmp_path):
+def test_a_poisoned_future_changes_nothing(ten_days, new_loop, landing, tmp_path):
     """Law 1: a life whose later deliveries are garbage is the same life, up to the day before."""
-    clean = new_loop("clean", DAILY)
-    clean.live(DAY)
     poisoned_landing = first_days(landing, tmp_path / "poisoned", 20)
-    assert poison(poisoned_landing, DAY) == 2 * (20 - 12)
+    assert poison(poisoned_landing, LAST) == 2 * (20 - 10)
+    expected = ten_days.content(LAST)
 
-    poisoned = new_loop("poisoned", DAILY, deliveries=poisoned_landing)
-    poisoned.live(DAY)
+    poisoned = new_loop("poison", DAILY, deliveries=poisoned_landing)
+    poisoned.live(LAST)
 
-    assert len(clean.decisions) == 4
-    assert poisoned.content(DAY) == clean.content(DAY)
+    assert len(poisoned.decisions) == 2
+    assert poisoned.content(LAST) == expected
 
 
-def test_a_day_run_again_reads_nothing_later_than_itself(new_loop):
+def test_a_day_run_again_reads_nothing_later_than_itself(ten_days):
     """Law 1: with every later partition turned into garbage, a day and its retrain still come out as they were."""
-    loop = new_loop("again", DAILY)
-    loop.live(AFTER)
-    before, decisions = loop.content(DAY), len(loop.decisions)
-    assert poison(loop.store.root, DAY) > 0
+    before, decisions = ten_days.content(DAY), len(ten_days.decisions)
+    assert poison(ten_days.store.root, DAY) > 0
 
-    assert loop.run_again("daily", DAY).success
-    assert loop.run_again("retrain", DAY).success
+    assert ten_days.run_again("daily", DAY).success
+    assert ten_days.run_again("retrain", DAY).success
 
-    assert loop.content(DAY) == before
-    assert len(loop.decisions) == decisions
+    assert ten_days.content(DAY) == before
+    assert len(ten_days.decisions) == decisions
+
+
+def test_a_day_decided_after_its_future_was_poisoned_is_decided_the_same(ten_days):
+    """Law 1: not a recorded decision but a fresh one, taken among later partitions and outcomes that are garbage."""
+    expected = canonical(ten_days.decisions[0])
+    ten_days.home.promotions(ten_days.product).path.unlink()
+    for name in ("training_set", "baseline_model", "candidate_model", "evaluation_report"):
+        shutil.rmtree(ten_days.store.root / name)
+    assert poison(ten_days.store.root, DAY) > 0
+
+    assert ten_days.run_again("retrain", DAY).success
+
+    [decided] = ten_days.decisions
+    compared = ("decision", "deciding_gate", "gates", "training", "evaluation")
+    assert {name: canonical(decided)[name] for name in compared} == {name: expected[name] for name in compared}
 
 
 def test_a_changed_past_is_refused_where_it_was_decided(ten_days):
@@ -95,12 +107,11 @@ def test_a_changed_past_is_refused_where_it_was_decided(ten_days):
     assert "was decided on the training digest" in failures(result)
 
 
-def test_labels_that_come_early_are_not_used_early(new_loop):
+def test_labels_that_come_early_are_not_used_early(ten_days):
     """Law 2: outcomes of the as-of day are delivered and stored, and neither train nor judge before they are due."""
     from evergreen.as_of import AsOf
 
-    loop = new_loop("early", {"retraining": {"schedule": "weekly", "triggers": []}})
-    loop.live("2013-01-05")
+    loop = ten_days
     day = loop.store.days("batch")[-1]
     view = AsOf(loop.store, loop.product, day)
 
