@@ -39,7 +39,7 @@ def empty(path: Path) -> None:
 
 
 def spoil(path: Path) -> None:
-    pd.read_parquet(path).assign(origin="XXX").to_parquet(path, index=False)
+    pd.read_parquet(path).assign(origin="nowhere").to_parquet(path, index=False)
 
 
 @pytest.mark.parametrize(
