@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from croniter import croniter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evergreen.digests import digest_json
@@ -12,6 +13,10 @@ from evergreen.durations import Duration, WholeDays
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower case, digits and underscores")]
+
+
+def _is_cron(line: str) -> bool:
+    return len(line.split()) == 5 and croniter.is_valid(line)
 
 
 class Section(BaseModel):
@@ -83,6 +88,17 @@ class Time(Section):
     start: date
     end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
     timezone: str = Field(description="the time zone in which a day begins and ends")
+    daily_job: str = Field(
+        "30 2 * * *",
+        description="cron line: when the daily job runs, in `timezone`; after the deliveries of the day that has ended",
+    )
+
+    @field_validator("daily_job")
+    @classmethod
+    def daily_job_is_a_cron_line(cls, value: str) -> str:
+        if not _is_cron(value):
+            raise ValueError(f"{value!r} is not a cron line of five fields such as '30 2 * * *'")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -273,7 +289,7 @@ class Retraining(Section):
     @field_validator("schedule")
     @classmethod
     def schedule_is_known(cls, value: str) -> str:
-        if value not in ("daily", "weekly") and len(value.split()) != 5:
+        if value not in ("daily", "weekly") and not _is_cron(value):
             raise ValueError(f"{value!r} is neither daily, weekly nor a cron line of five fields such as '0 4 * * 1'")
         return value
 

@@ -16,6 +16,7 @@ from assets.scoring import scoring_assets
 from assets.training import training_assets
 from assets.validation import validation_assets
 from evergreen.config import Product
+from pipelines import tags
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Stages = tuple[Callable[[Product], list[dg.AssetsDefinition]], ...]
 DAILY_STAGES = (ingestion_assets, validation_assets, labeling_assets, scoring_assets, monitoring_assets, report_assets)
 RETRAIN_STAGES = (training_assets, evaluation_assets, promotion_assets)
-PRODUCT_TAG = "evergreen/product"
 
 
 def daily_name(product: Product) -> str:
@@ -65,7 +65,7 @@ def experiment_job(product: Product) -> dg.JobDefinition:
 
     @dg.job(
         name=experiment_name(product),
-        tags={PRODUCT_TAG: product.name},
+        tags={tags.PRODUCT: product.name},
         description="Compare an overlay with the current recipe.",
     )
     def job() -> None:
@@ -76,4 +76,6 @@ def experiment_job(product: Product) -> dg.JobDefinition:
 
 def _job(name: str, stages: Stages, product: Product, description: str) -> "AssetJob":
     selection = dg.AssetSelection.assets(*[key for stage in stages for asset in stage(product) for key in asset.keys])
-    return dg.define_asset_job(name, selection=selection, description=description, tags={PRODUCT_TAG: product.name})
+    return dg.define_asset_job(
+        name, selection=selection, description=description, tags={tags.PRODUCT: product.name, **tags.RETRY_WHOLE}
+    )

@@ -1,12 +1,26 @@
-"""What a product reacts to: a retrain decision that fired, and a run that failed."""
+"""What a product reacts to: a retrain decision that fired, a delivery that came late or was corrected, and a run that failed."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 
-from assets.promotion import REQUESTED_BY
-from evergreen.config import Product
+from evergreen.config import FilesSource, Product
+from evergreen.deliveries import look_for_arrivals
+from evergreen.periods import Periods, days_between
 from evergreen.promotion import decision_id
+from evergreen.sources import daily_files
+from pipelines import tags
 from pipelines.jobs import daily_name, experiment_name, retrain_name
 from pipelines.resources import Home
+from pipelines.schedules import daily_key
+
+
+def product_sensors(product: Product) -> list[dg.SensorDefinition]:
+    """A product's sensors; whether a delivery was corrected can be seen of files alone."""
+    source = product.source
+    files = [deliveries_sensor(product, source)] if isinstance(source, FilesSource) else []
+    return [retrain_sensor(product), failure_sensor(product), *files]
 
 
 def retrain_sensor(product: Product) -> dg.SensorDefinition:
@@ -15,7 +29,7 @@ def retrain_sensor(product: Product) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{product.name}_retrain_sensor",
         job_name=retrain_name(product),
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests a retrain when monitored performance, drift or age crosses its threshold (see retrain_decision).",
     )
@@ -32,8 +46,43 @@ def retrain_sensor(product: Product) -> dg.SensorDefinition:
         return dg.RunRequest(
             run_key=f"retrain/{key}",
             partition_key=str(days[-1]),
-            tags={REQUESTED_BY: f"sensor: {', '.join(decision['fired'])}"},
+            tags={tags.REQUESTED_BY: f"sensor: {', '.join(decision['fired'])}"},
         )
+
+    return sensor
+
+
+def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinition:
+    """Requests the days whose files arrived after they were tried, or differ from what was read; once for each content."""
+
+    @dg.sensor(
+        name=f"{product.name}_deliveries_sensor",
+        job_name=daily_name(product),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests the days whose deliveries came late or were corrected.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, home: Home) -> dg.SensorResult:
+        def tried(day: date) -> bool:
+            asked = dg.RunsFilter(tags={tags.RUN_KEY: daily_key(product, day)})
+            return context.instance.get_runs_count(asked) > 0
+
+        periods = Periods.of(product.time)
+        days = days_between(
+            product.time.start, min(periods.last_ended(datetime.now(UTC)), product.time.end or date.max)
+        )
+        files = daily_files(source, Path(home.path))
+        look = look_for_arrivals(files, home.store(product), days, tried, since=int(context.cursor or 0))
+        requests = [
+            dg.RunRequest(
+                run_key=f"files/{decision_id(product.name, found.day)}/{found.digest}",
+                partition_key=str(found.day),
+                tags={tags.REQUESTED_BY: f"sensor: {found.kind} delivery"},
+            )
+            for found in look.arrivals
+        ]
+        nothing = None if requests else "no delivery came late or was corrected"
+        return dg.SensorResult(requests, skip_reason=nothing, cursor=str(look.newest))
 
     return sensor
 

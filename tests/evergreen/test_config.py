@@ -46,6 +46,8 @@ def test_values_never_change_after_load():
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
         ({"gates": {"off": ["comparison"]}}, "Input should be 'slices', 'calibration' or 'latency'"),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
+        ({"time": {"daily_job": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
+        ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),
         ({"retraining": {"schedule": "hourly"}}, "'hourly' is neither daily, weekly nor a cron line of five fields"),
         ({"retraining": {"cooldown": "12h"}}, "12h is not a number of whole days: write 1d, 7d, 28d"),
         ({"heuristic": {"before_training": -0.1}}, "before_training: Input should be greater than or equal to 0"),
@@ -61,7 +63,7 @@ def test_a_broken_rule_is_named(changes, message):
     "changes",
     [
         {"owner": "me@shop.example"},
-        {"time": {"end": "2024-01-01"}},
+        {"time": {"end": "2024-01-01", "daily_job": "0 6 * * 1-5"}},
         {"label": {"matures_after": None, "matures_at": "due_at"}},
         {"label": {"matched_for": "2d"}},
         {"source": {"kind": "python", "function": "my.module:read"}},
