@@ -1,6 +1,7 @@
 """A product's jobs. The daily job and the retrain job materialize disjoint assets; one run at a time a product (configs/dagster.yaml)."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,6 +17,7 @@ from assets.scoring import scoring_assets
 from assets.training import training_assets
 from assets.validation import validation_assets
 from evergreen.config import Product
+from evergreen.promotion import decision_id
 from pipelines import tags
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ RETRAIN_STAGES = (training_assets, evaluation_assets, promotion_assets)
 
 def daily_name(product: Product) -> str:
     return f"{product.name}_daily"
+
+
+def daily_key(product: Product, day: date) -> str:
+    """The run key under which a day is first asked for."""
+    return f"daily/{decision_id(product.name, day)}"
 
 
 def retrain_name(product: Product) -> str:

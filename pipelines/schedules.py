@@ -1,6 +1,6 @@
 """When a product's jobs run by the clock. A tick at any moment asks for days that are over, never for one that is not."""
 
-from datetime import date, datetime
+from datetime import datetime
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ from evergreen.promotion import decision_id
 from evergreen.training import evidence_missing
 from pipelines import tags
 from pipelines.instance import days_left
-from pipelines.jobs import daily_name, retrain_name
+from pipelines.jobs import daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
 CATCH_UP = 100  # days that one tick asks for at most, the oldest first
@@ -40,11 +40,6 @@ def daily_schedule(product: Product) -> dg.ScheduleDefinition:
         return [dg.RunRequest(run_key=daily_key(product, asked), partition_key=str(asked)) for asked in left[:CATCH_UP]]
 
     return schedule
-
-
-def daily_key(product: Product, day: date) -> str:
-    """The run key of a day's first run."""
-    return f"daily/{decision_id(product.name, day)}"
 
 
 def retrain_schedule(product: Product) -> dg.ScheduleDefinition:

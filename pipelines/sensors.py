@@ -11,9 +11,8 @@ from evergreen.periods import Periods, days_between
 from evergreen.promotion import decision_id
 from evergreen.sources import daily_files
 from pipelines import tags
-from pipelines.jobs import daily_name, experiment_name, retrain_name
+from pipelines.jobs import daily_key, daily_name, experiment_name, retrain_name
 from pipelines.resources import Home
-from pipelines.schedules import daily_key
 
 
 def product_sensors(product: Product) -> list[dg.SensorDefinition]:
