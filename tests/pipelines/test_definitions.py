@@ -18,7 +18,7 @@ def test_importing_the_definitions_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
-def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_two_sensors():
+def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_three_sensors():
     from pipelines.definitions import build_definitions
 
     definitions = build_definitions()
@@ -30,7 +30,11 @@ def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_two_sensors():
         "flights_daily_schedule",
         "flights_retrain_schedule",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"flights_retrain_sensor", "flights_failure_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "flights_retrain_sensor",
+        "flights_failure_sensor",
+        "flights_alert_sensor",
+    }
 
 
 def test_the_daily_job_and_the_retrain_job_share_no_asset():
