@@ -56,7 +56,9 @@ class Decision(Section):
 
 
 class ServiceLevels(Section):
-    freshness: Duration = Field(description="longest time between two scored days before the asset shows as stale")
+    freshness: Duration = Field(
+        description="longest time between two scored days; then the asset shows as stale and people are told"
+    )
     scoring_latency_p99: Duration = Field(description="bound for one row through the model, 99th percentile")
 
 
@@ -341,7 +343,9 @@ class Alerts(Section):
 
     channels: list[Channel] = Field([LogChannel(kind="log")], min_length=1)
     remind_after: Duration = Field(
-        timedelta(hours=24), gt=timedelta(0), description="between two messages about an incident that stays open"
+        timedelta(hours=24),
+        gt=timedelta(0),
+        description="until an open incident is told again; after that, twice as long each time",
     )
     at_most: MessageRate = Field(MessageRate(), description="a channel; what exceeds it waits, and comes in one digest")
 

@@ -7,7 +7,7 @@ is taken once, and a message arrives at least once.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -24,7 +24,7 @@ SUBJECT_AT_MOST = 150  # characters
 class Incident:
     """A condition from when it was first seen until it no longer held; `what` and what follows it are as last seen.
 
-    `told` is when the last notice was decided, `resolved` None while it is open.
+    `told` is when the last notice was decided, `reminders` how many there were, `resolved` None while it is open.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Incident:
     severity: str = ""
     to_do: str = ""
     seen: frozenset[str] = frozenset()
+    reminders: int = 0
     resolved: str | None = None
 
 
@@ -59,7 +60,7 @@ def incidents(history: list[Entry]) -> dict[str, Incident]:
             newest = {field: entry[field] for field in ("what", "severity", "to_do")}
             found[name] = replace(found[name], seen=found[name].seen | {entry["occurrence"]}, **newest)
         elif event == "reminded":
-            found[name] = replace(found[name], told=entry["at"])
+            found[name] = replace(found[name], told=entry["at"], reminders=found[name].reminders + 1)
         elif event == "resolved":
             found[name] = replace(found[name], told=entry["at"], resolved=entry["at"])
     return found
@@ -90,9 +91,10 @@ def decide(look: Look, history: list[Entry], now: datetime, policy: Alerts) -> l
             entries += [
                 _seen(incident.id, condition) for condition in group if condition.occurrence not in incident.seen
             ]
-            if now - _moment(incident.told) >= policy.remind_after:
+            if now - _moment(incident.told) >= policy.remind_after * 2**incident.reminders:
+                number = incident.reminders + 1
                 entries.append(
-                    {"key": f"{incident.id}/reminded/{incident.told}", "event": "reminded", "incident": incident.id}
+                    {"key": f"{incident.id}/reminded/{number}", "event": "reminded", "incident": incident.id}
                 )
     for key, incident in still_open.items():
         if key not in look.unjudged:
@@ -177,8 +179,12 @@ def _message(news: dict[str, list[Entry]], known: dict[str, Incident], product: 
 
 def _text(event: str, incident: Incident) -> str:
     times = "once" if len(incident.seen) == 1 else f"{len(incident.seen)} times"
-    lines = [f"{NOTICES[event]}: {incident.what}", f"Since: {incident.since}", f"How bad: {URGENCY[incident.severity]}"]
-    last = f"Resolved: {incident.resolved}" if event == "resolved" else f"What to do: {incident.to_do}"
+    lines = [
+        f"{NOTICES[event]}: {incident.what}",
+        f"Since: {shown(incident.since)}",
+        f"How bad: {URGENCY[incident.severity]}",
+    ]
+    last = f"Resolved: {shown(str(incident.resolved))}" if event == "resolved" else f"What to do: {incident.to_do}"
     return "\n".join([*lines, f"Seen: {times}", last])
 
 
@@ -190,6 +196,11 @@ def _fields(event: str, incident: Incident) -> dict[str, Any]:
         **{name: getattr(incident, name) for name in names},
         "seen": len(incident.seen),
     }
+
+
+def shown(when: str) -> str:
+    """An ISO day as it is, an ISO moment to the minute in UTC."""
+    return f"{_moment(when).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if "T" in when else when
 
 
 def _moment(written: str) -> datetime:

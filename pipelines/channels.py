@@ -24,11 +24,10 @@ class Receipt:
     """What a channel did with a message; `problem` is None where it took it."""
 
     channel: str
-    subject: str
     problem: str | None
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.subject}: {self.problem or 'sent'}"
+        return f"{self.channel}: {'sent' if self.problem is None else f'FAILED, {self.problem}'}"
 
 
 class ChannelError(EvergreenError):
@@ -49,7 +48,7 @@ def send(channel: Channel, message: Message, product: str, log: logging.Logger) 
         problem = str(refused)
     except Exception as failed:  # whatever a receiver does wrong, the loop and the other channels go on
         problem = f"{type(failed).__name__}: {failed}"
-    return Receipt(channel.name, message.subject, problem)
+    return Receipt(channel.name, problem)
 
 
 def _post(channel: WebhookChannel, message: Message, product: str) -> None:

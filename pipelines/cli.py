@@ -67,16 +67,15 @@ def alerts(
     test: Annotated[bool, typer.Option("--test", help="send a test message on every channel instead")] = False,
 ) -> None:
     """What asks for a person now: what, since when, how bad, what to do."""
-    from pipelines.screen import print_alerts, print_receipts
+    from pipelines.alerting import send_test
+    from pipelines.screen import print_alerts
 
     found = _product(product)
     if not test:
         print_alerts(found, _home())
         return
-    from pipelines.alerting import send_test
-
     receipts = send_test(found, logging.getLogger("evergreen"))
-    print_receipts(receipts)
+    print(*receipts, sep="\n")
     if any(receipt.problem for receipt in receipts):
         raise typer.Exit(1)
 

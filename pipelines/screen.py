@@ -14,12 +14,11 @@ from evergreen.as_of import AsOf, first_decidable_day
 from evergreen.config import Product
 from evergreen.experiments import Experiment
 from evergreen.explain import Explanation
-from evergreen.incidents import last_sent, open_incidents
+from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import serving_as_of
 from evergreen.report import SCORER_NAMES
 from evergreen.summary import Summary, summarize_life
-from pipelines.channels import Receipt
 from pipelines.resources import Home
 
 console = Console(highlight=False)
@@ -144,19 +143,14 @@ def print_alerts(product: Product, home: Home) -> None:
         "what", "since", "how bad", "what to do", "seen", "last sent", title=f"{product.name}, open incidents"
     )
     for incident in open_incidents(history):
-        cells = (incident.what, incident.since, incident.severity, incident.to_do, str(len(incident.seen)))
-        table.add_row(*(escape(cell) for cell in cells), sent.get(incident.id, "not yet"))
+        last = shown(sent[incident.id]) if incident.id in sent else "not yet"
+        seen = str(len(incident.seen))
+        cells = (incident.what, shown(incident.since), incident.severity, incident.to_do, seen, last)
+        table.add_row(*(escape(cell) for cell in cells))
     if table.row_count:
         console.print(table)
     else:
         console.print(f"{product.name}: no incident is open, as far as {product.name}_alert_sensor has looked.")
-
-
-def print_receipts(receipts: list[Receipt]) -> None:
-    for receipt in receipts:
-        console.print(
-            escape(f"{receipt.channel}: {'sent' if receipt.problem is None else f'FAILED, {receipt.problem}'}")
-        )
 
 
 def _serving(product: Product, entry: dict[str, Any] | None) -> str:

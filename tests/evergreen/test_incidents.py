@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from evergreen.alerts import NOTHING, Condition, Look
-from evergreen.incidents import Message, decide, due, last_sent, open_incidents, sent
+from evergreen.incidents import Message, decide, due, last_sent, open_incidents, sent, shown
 from evergreen.ledger import Entry, Ledger
 from tests.evergreen.builders import shop
 
@@ -71,9 +71,9 @@ def test_an_incident_is_told_once_counted_silently_reminded_of_and_resolved(desk
         desk.look(holding(condition(occurrence="2")), 2),
         desk.look(holding(condition(occurrence="2")), 23.9),
         desk.look(holding(condition(occurrence="2")), 24),
-        desk.look(holding(condition(occurrence="2")), 47),
-        desk.look(holding(condition(occurrence="3")), 48),
-        desk.look(NOTHING, 49),
+        desk.look(holding(condition(occurrence="2")), 71.9),
+        desk.look(holding(condition(occurrence="3")), 72),
+        desk.look(NOTHING, 73),
         desk.look(NOTHING, 100),
     ]
     assert told == [
@@ -185,4 +185,5 @@ def test_when_each_incident_was_last_sent(desk):
     desk.decide(holding(condition()), 0)
     assert last_sent(desk.ledger.entries()) == {}
     desk.send(1)
-    assert last_sent(desk.ledger.entries()) == {"labels_missing#1": "2024-01-05T04:00:00+00:00"}
+    sent_at = last_sent(desk.ledger.entries())
+    assert {name: shown(when) for name, when in sent_at.items()} == {"labels_missing#1": "2024-01-05 04:00 UTC"}
