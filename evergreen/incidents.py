@@ -22,19 +22,20 @@ SUBJECT_AT_MOST = 150  # characters
 
 @dataclass(frozen=True)
 class Incident:
-    """A condition from when it was first seen until it no longer held; `what` and what follows it are as last seen.
+    """A condition from when it was first seen until it no longer held; `what`, `severity` and `to_do` are as last seen.
 
-    `told` is when the last notice was decided, `reminders` how many there were, `resolved` None while it is open.
+    `seen` holds the occurrences. `told` is when the last notice was decided, `reminders` how many reminders there were, `resolved`
+    None while it is open.
     """
 
     id: str
     condition: str
     since: str
     told: str
-    what: str = ""
-    severity: str = ""
-    to_do: str = ""
-    seen: frozenset[str] = frozenset()
+    what: str
+    severity: str
+    to_do: str
+    seen: frozenset[str]
     reminders: int = 0
     resolved: str | None = None
 
@@ -55,15 +56,19 @@ def incidents(history: list[Entry]) -> dict[str, Incident]:
     for entry in history:
         event, name = entry["event"], entry.get("incident", "")
         if event == "opened":
-            found[name] = Incident(name, entry["condition"], entry["since"], told=entry["at"])
+            seen = frozenset([entry["occurrence"]])
+            found[name] = Incident(name, entry["condition"], entry["since"], entry["at"], **_newest(entry), seen=seen)
         elif event == "seen":
-            newest = {field: entry[field] for field in ("what", "severity", "to_do")}
-            found[name] = replace(found[name], seen=found[name].seen | {entry["occurrence"]}, **newest)
+            found[name] = replace(found[name], seen=found[name].seen | {entry["occurrence"]}, **_newest(entry))
         elif event == "reminded":
             found[name] = replace(found[name], told=entry["at"], reminders=found[name].reminders + 1)
         elif event == "resolved":
             found[name] = replace(found[name], told=entry["at"], resolved=entry["at"])
     return found
+
+
+def _newest(entry: Entry) -> dict[str, Any]:
+    return {name: entry[name] for name in ("what", "severity", "to_do")}
 
 
 def open_incidents(history: list[Entry]) -> list[Incident]:
@@ -88,14 +93,7 @@ def decide(look: Look, history: list[Entry], now: datetime, policy: Alerts) -> l
             number = 1 + sum(earlier.condition == key for earlier in known.values())
             entries += _opened(f"{key}#{number}", group)
         else:
-            entries += [
-                _seen(incident.id, condition) for condition in group if condition.occurrence not in incident.seen
-            ]
-            if now - _moment(incident.told) >= policy.remind_after * 2**incident.reminders:
-                number = incident.reminders + 1
-                entries.append(
-                    {"key": f"{incident.id}/reminded/{number}", "event": "reminded", "incident": incident.id}
-                )
+            entries += _go_on(incident, group, now, policy)
     for key, incident in still_open.items():
         if key not in look.unjudged:
             entries.append({"key": f"{incident.id}/resolved", "event": "resolved", "incident": incident.id})
@@ -149,18 +147,34 @@ def _grouped(conditions: Iterable[Condition]) -> list[tuple[str, list[Condition]
 
 
 def _opened(name: str, group: list[Condition]) -> list[Entry]:
-    first = {"key": name, "event": "opened", "incident": name, "condition": group[0].key, "since": group[0].since}
-    return [first, *(_seen(name, condition) for condition in group)]
+    first = {
+        **_seen(name, group[0]),
+        "key": name,
+        "event": "opened",
+        "condition": group[0].key,
+        "since": group[0].since,
+    }
+    return [first, *(_seen(name, condition) for condition in group[1:])]
+
+
+def _go_on(incident: Incident, group: list[Condition], now: datetime, policy: Alerts) -> list[Entry]:
+    """What is new about an open incident: occurrences, and a reminder when it is time for one."""
+    entries = [_seen(incident.id, condition) for condition in group if condition.occurrence not in incident.seen]
+    if now - _moment(incident.told) >= policy.remind_after * 2**incident.reminders:
+        key = f"{incident.id}/reminded/{incident.reminders + 1}"
+        entries.append({"key": key, "event": "reminded", "incident": incident.id})
+    return entries
 
 
 def _seen(name: str, condition: Condition) -> Entry:
-    content = {"what": condition.what, "severity": condition.severity, "to_do": condition.to_do}
     return {
         "key": f"{name}/seen/{condition.occurrence}",
         "event": "seen",
         "incident": name,
         "occurrence": condition.occurrence,
-        **content,
+        "what": condition.what,
+        "severity": condition.severity,
+        "to_do": condition.to_do,
     }
 
 

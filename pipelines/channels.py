@@ -39,7 +39,7 @@ def send(channel: Channel, message: Message, product: str, log: logging.Logger) 
     problem = None
     try:
         if isinstance(channel, LogChannel):
-            log.warning("ALERT %s\n%s", message.subject, message.text)
+            log.warning("ALERT %s", _headed(message, product))
         elif isinstance(channel, WebhookChannel):
             _post(channel, message, product)
         else:
@@ -51,10 +51,14 @@ def send(channel: Channel, message: Message, product: str, log: logging.Logger) 
     return Receipt(channel.name, problem)
 
 
+def _headed(message: Message, product: str) -> str:
+    """The text for places without a subject line."""
+    return f"[{product}] {message.text}"
+
+
 def _post(channel: WebhookChannel, message: Message, product: str) -> None:
     url = _secret(channel.url_from)
-    text = f"{message.subject}\n\n{message.text}"
-    body = json.dumps({"text": text, "product": product, "incidents": message.fields}).encode()
+    body = json.dumps({"text": _headed(message, product), "product": product, "incidents": message.fields}).encode()
     if not url.startswith(("https://", "http://")):
         raise ChannelError(f"{channel.url_from} holds no http(s) address")
     try:

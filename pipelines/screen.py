@@ -130,7 +130,7 @@ def print_status(product: Product, home: Home) -> None:
         f"{int((pending.mature - pending.labelled).sum())} of the last {product.label.matched_for.days} days' mature rows",
     )
     found = open_incidents(home.incidents(product).entries())
-    table.add_row("open incidents", "\n".join(incident.what for incident in found) or "none")
+    table.add_row("open incidents", "\n".join(escape(incident.what) for incident in found) or "none")
     table.add_row("report", str(store.root / "reports" / f"{last}.html"))
     console.print(table)
 

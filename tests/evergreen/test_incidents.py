@@ -126,8 +126,25 @@ def test_a_message_tells_the_same_in_its_subject_its_text_and_its_fields(desk):
 
 
 def test_killed_between_deciding_and_sending_it_is_sent_at_the_next_look(desk):
-    assert desk.decide(holding(condition()), 0) == ["joined", "opened", "seen"]
+    assert desk.decide(holding(condition()), 0) == ["joined", "opened"]
     assert desk.look(holding(condition()), 1) == ["New: labels_missing on 1"]
+
+
+@pytest.mark.parametrize("lines", range(6))
+@pytest.mark.parametrize("still", [True, False], ids=["it still holds", "it is over"])
+def test_killed_between_two_lines_of_a_decision_the_next_look_completes_it(desk, lines, still):
+    """Five lines: a channel joins, two incidents open, one of them with three occurrences."""
+    look = holding(*(condition(occurrence=occurrence) for occurrence in "abc"), condition("other"))
+    entries = decide(look, [], START, desk.policy)
+    assert len(entries) == 5
+    for entry in entries[:lines]:
+        desk.ledger.append(entry["key"], entry)
+    told = desk.look(look if still else NOTHING, 1)
+    opened = sum(entry["event"] == "opened" for entry in entries[:lines])
+    assert len(told) == (2 if still else opened)
+    assert desk.open() == (["labels_missing#1", "other#1"] if still else [])
+    seen = [len(incident.seen) for incident in open_incidents(desk.ledger.entries())]
+    assert seen == ([3, 1] if still else [])
 
 
 def test_killed_between_sending_and_recording_it_is_sent_again(desk):
@@ -143,7 +160,7 @@ def test_two_looks_at_once_decide_one_thing(desk):
     for entries in both:
         for entry in entries:
             desk.ledger.append(entry["key"], entry)
-    assert [entry["event"] for entry in desk.ledger.entries()] == ["joined", "opened", "seen"]
+    assert [entry["event"] for entry in desk.ledger.entries()] == ["joined", "opened"]
 
 
 def test_a_deaf_channel_stops_no_other_and_hears_the_newest_of_each_incident_when_it_is_back(tmp_path):

@@ -36,7 +36,7 @@ def free_port() -> int:
 
 def test_the_log_holds_the_whole_message(caplog):
     assert told(kind="log").problem is None
-    assert caplog.messages == [f"ALERT {MESSAGE.subject}\n{MESSAGE.text}"]
+    assert caplog.messages == [f"ALERT [shop] {MESSAGE.text}"]
 
 
 def test_a_webhook_gets_a_text_to_show_and_the_same_as_fields(monkeypatch):
@@ -45,7 +45,7 @@ def test_a_webhook_gets_a_text_to_show_and_the_same_as_fields(monkeypatch):
         assert told(kind="webhook", url_from="HOOK").problem is None
     assert bodies == [
         {
-            "text": f"{MESSAGE.subject}\n\n{MESSAGE.text}",
+            "text": f"[shop] {MESSAGE.text}",
             "product": "shop",
             "incidents": [{"incident": "a#1", "seen": 2}],
         }
