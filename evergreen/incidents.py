@@ -180,9 +180,11 @@ def _seen(name: str, condition: Condition) -> Entry:
 
 def _message(news: dict[str, list[Entry]], known: dict[str, Incident], product: str) -> Message:
     told = [(notices[-1]["event"], known[name]) for name, notices in news.items()]
+    told.sort(key=lambda one: one[1].severity)  # critical before warning
     event, incident = told[0]
-    one = f"{incident.severity}, {NOTICES[event].lower()}: {' '.join(incident.what.split())}"
-    subject = f"[{product}] " + (one if len(told) == 1 else f"{len(told)} incidents in one message")
+    one = f"{NOTICES[event].lower()}: {' '.join(incident.what.split())}"
+    news_line = one if len(told) == 1 else f"{len(told)} incidents in one message"
+    subject = f"[{product}] {incident.severity}, {news_line}"
     return Message(
         subject=subject if len(subject) <= SUBJECT_AT_MOST else f"{subject[: SUBJECT_AT_MOST - 1]}…",
         text="\n\n".join(_text(event, incident) for event, incident in told),

@@ -186,13 +186,13 @@ def test_a_new_channel_hears_of_what_is_open_and_of_nothing_that_is_over(desk):
 
 def test_what_exceeds_the_rate_waits_and_comes_in_one_digest_with_nothing_lost(tmp_path):
     desk = Desk(Ledger(tmp_path / "incidents.jsonl"), at_most={"messages": 2, "per": "1h"})
-    several = [condition(f"c{number}") for number in range(6)]
+    several = [*(condition(f"c{number}") for number in range(5)), condition("c5", severity="critical")]
     assert desk.look(holding(*several[:2]), 0) == ["New: c0 on 1", "New: c1 on 1"]
     assert desk.look(holding(*several[:4]), 0.5) == [], "no room in this hour"
     desk.decide(holding(*several), 1)
     [digest] = desk.send(1)
-    assert digest.subject == "[shop] 4 incidents in one message"
-    assert [field["condition"] for field in digest.fields] == ["c2", "c3", "c4", "c5"]
+    assert digest.subject == "[shop] critical, 4 incidents in one message"
+    assert [field["condition"] for field in digest.fields] == ["c5", "c2", "c3", "c4"], "the worst first"
     assert digest.text.count("What to do: look") == 4
     assert desk.send(1) == []
     assert desk.look(holding(*several[1:]), 1.1) == ["Resolved: c0 on 1"]
