@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.stage import Stage
+from evergreen.alerts import look_at_day
 from evergreen.config import Product
 from evergreen.monitoring import coverage_line
 from evergreen.promotion import in_effect
@@ -43,6 +44,9 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
             quarantined=len(view.store.read("quarantine", view.day, ["id"])),
             coverage=coverage_line(view.mature(min(due)).on(due).coverage)["coverage"] if due else None,
         )
+        served_by = health.served_by if len(scored) else None
+        look = look_at_day(health.day, health.card, health.coverage, served_by, health.entries, product)
+        view.store.write_document("conditions", view.day, look.as_dict())
         path = view.store.root / "reports" / f"{view.day}.html"
         write_bytes(render(health, product).encode(), path)
         return stage.result(

@@ -40,8 +40,13 @@ class Home(dg.ConfigurableResource):
     def evaluation_sets(self, product: Product) -> Ledger:
         return self._ledger(product, "evaluation_sets")
 
-    def alerts(self, product: Product) -> Ledger:
-        return self._ledger(product, "alerts")
+    def failed_runs(self, product: Product) -> Ledger:
+        """Failed runs, and which of them are mended."""
+        return self._ledger(product, "failed_runs")
+
+    def incidents(self, product: Product) -> Ledger:
+        """What was found to ask for a person, and who was told when."""
+        return self._ledger(product, "incidents")
 
     def source(self, product: Product) -> Source:
         return open_source(product.source, Path(self.path))

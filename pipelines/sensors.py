@@ -1,4 +1,5 @@
-"""What a product reacts to: a retrain decision that fired, a delivery that came late or was corrected, and a run that failed."""
+"""What a product reacts to: a retrain decision that fired, a delivery that came late or was corrected, a run that failed, and what
+asks for a person."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +12,8 @@ from evergreen.periods import Periods, days_between
 from evergreen.promotion import decision_id
 from evergreen.sources import daily_files
 from pipelines import tags
-from pipelines.jobs import daily_key, daily_name, experiment_name, retrain_name
+from pipelines.alerting import look_and_tell, record_failure
+from pipelines.jobs import daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
 
@@ -19,7 +21,7 @@ def product_sensors(product: Product) -> list[dg.SensorDefinition]:
     """A product's sensors; whether a delivery was corrected can be seen of files alone."""
     source = product.source
     files = [deliveries_sensor(product, source)] if isinstance(source, FilesSource) else []
-    return [retrain_sensor(product), failure_sensor(product), *files]
+    return [retrain_sensor(product), failure_sensor(product), alert_sensor(product), *files]
 
 
 def retrain_sensor(product: Product) -> dg.SensorDefinition:
@@ -87,25 +89,37 @@ def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinit
 
 
 def failure_sensor(product: Product) -> dg.SensorDefinition:
-    """An alert, in the log and in the alert ledger, for each failed run of the product; once a run."""
-    jobs = {daily_name(product), retrain_name(product), experiment_name(product)}
+    """Puts each failed run of the product on record, once; the alert sensor tells of it. Experiments have a reader already."""
+    jobs = {daily_name(product), retrain_name(product)}
 
     @dg.run_failure_sensor(
         name=f"{product.name}_failure_sensor",
         monitor_all_code_locations=False,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Raises an alert in the log for each failed run.",
+        description="Puts each failed run on record; the alert sensor tells people.",
     )
     def sensor(context: dg.RunFailureSensorContext, home: Home) -> dg.SkipReason | None:
         run = context.dagster_run
         if run.job_name not in jobs:
-            return dg.SkipReason(f"{run.job_name} is not a job of {product.name}")
-        day = run.tags.get("dagster/partition", "no day")
-        message = f"{run.job_name} failed for {day}: {context.failure_event.message}"
-        home.alerts(product).append(run.run_id, {"job": run.job_name, "day": day, "message": message})
-        context.log.error(
-            f"ALERT {message}; look at run {run.run_id}, mend the cause, and run the same partition again"
-        )
+            return dg.SkipReason(f"{run.job_name} is not a job whose failure {product.name} tells of")
+        failure = record_failure(product, home, context.instance, run)
+        context.log.error(f"{failure['job']} failed for {failure['day']}: {failure['reason']}")
         return None
+
+    return sensor
+
+
+def alert_sensor(product: Product) -> dg.SensorDefinition:
+    """Tells people what asks for them: once when it begins, again while it lasts, once when it is over."""
+
+    @dg.sensor(
+        name=f"{product.name}_alert_sensor",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Opens, counts and resolves incidents, and sends what is due on the product's channels.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, home: Home) -> dg.SkipReason:
+        receipts = look_and_tell(product, home, context.instance, datetime.now(UTC), context.log)
+        return dg.SkipReason("; ".join(str(receipt) for receipt in receipts) or "nothing new to tell")
 
     return sensor

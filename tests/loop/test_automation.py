@@ -47,29 +47,3 @@ def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(new_loop):
     assert look(loop).skip_message == "flights/2013-01-12 is decided already"
     assert loop.run_again("retrain", "2013-01-12").success
     assert [entry["as_of"] for entry in loop.decisions] == ["2013-01-09", "2013-01-11", "2013-01-12"]
-
-
-def test_a_failed_run_raises_one_alert(new_loop, landing):
-    loop = new_loop("failing", {"validation": {"rows_per_day": {"at_least": 1999}}})
-    with loop.opened() as replay:
-        result = replay.definitions.resolve_job_def("flights_daily").execute_in_process(
-            instance=replay.instance, partition_key="2013-01-01", raise_on_error=False
-        )
-        assert not result.success
-        for _ in range(2):
-            context = dg.build_run_status_sensor_context(
-                sensor_name="flights_failure_sensor",
-                dagster_instance=replay.instance,
-                dagster_run=result.dagster_run,
-                dagster_event=next(
-                    event
-                    for event in result.all_events
-                    if event.is_failure and event.event_type_value == "PIPELINE_FAILURE"
-                ),
-                resources={"home": loop.home},
-            ).for_run_failure()
-            replay.definitions.resolve_sensor_def("flights_failure_sensor")(context)
-
-    [alert] = loop.home.alerts(loop.product).entries()
-    assert (alert["job"], alert["day"]) == ("flights_daily", "2013-01-01")
-    assert alert["key"] == result.run_id

@@ -19,7 +19,7 @@ def test_importing_the_definitions_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
-def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_three_sensors(tmp_path, monkeypatch):
+def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_four_sensors(tmp_path, monkeypatch):
     from pipelines.definitions import build_definitions
 
     (tmp_path / "products").mkdir()
@@ -39,6 +39,7 @@ def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_three_sensors(
         "flights_retrain_sensor",
         "flights_failure_sensor",
         "flights_deliveries_sensor",
+        "flights_alert_sensor",
     }
 
 
