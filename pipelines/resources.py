@@ -31,6 +31,10 @@ class Home(dg.ConfigurableResource):
     def alerts(self, product: Product) -> Ledger:
         return self._ledger(product, "alerts")
 
+    def ledgers(self, product: Product) -> list[Ledger]:
+        """All that the product has."""
+        return [Ledger(path) for path in sorted((Path(self.path) / product.name / "ledgers").glob("*.jsonl"))]
+
     def source(self, product: Product) -> Source:
         return open_source(product.source, Path(self.path))
 
