@@ -49,11 +49,14 @@ class Finding:
     cure: Callable[[], object] | None = None
 
 
-def again(product: Product, names: Iterable[str], days: list[date]) -> str:
-    """The command that materialises tables or documents again."""
+def again(store: Store, product: Product, names: Iterable[str], days: list[date]) -> str:
+    """The command, from the repository, that materialises tables or documents again."""
     assets = sorted({asset for name in names for asset in MADE_BY.get(name, name).split()})
     selection = ",".join(f"{product.name}/{asset}" for asset in assets)
-    command = f"dagster asset materialize -m pipelines.definitions --select {selection} --partition {days[0]}"
+    command = (
+        f"DAGSTER_HOME={store.root.parent / 'dagster'} dagster asset materialize -m pipelines.definitions "
+        f"--select {selection} --partition {days[0]}"
+    )
     return command if len(days) == 1 else f"{command} (and so for each of these days, in their order)"
 
 
@@ -73,7 +76,7 @@ def gaps(store: Store, product: Product, last: date) -> list[Finding]:
         if absent:
             missing.setdefault(absent, []).append(day)
     return [
-        Finding(f"{_named(names)} missing for {_listed(days)}", "broken", again(product, names, days))
+        Finding(f"missing for {_listed(days)}: {_named(names)}", "broken", again(store, product, names, days))
         for names, days in missing.items()
     ]
 
@@ -89,8 +92,7 @@ def _expected(store: Store, product: Product, day: date, last: date) -> list[str
 
 
 def _named(names: tuple[str, ...]) -> str:
-    everything = len(names) == len(TABLES) + len(DOCUMENTS)
-    return "everything is" if everything else f"{', '.join(names)} {'are' if len(names) > 1 else 'is'}"
+    return "everything" if len(names) == len(TABLES) + len(DOCUMENTS) else ", ".join(names)
 
 
 def _listed(days: list[date]) -> str:
@@ -112,11 +114,13 @@ def contents(store: Store, product: Product, day: date, written: Mapping[tuple[s
         try:
             digest = digest_frame(store.read(table, day))
         except StorageError:
-            found.append(Finding(f"{store.path(table, day)} is not readable", "broken", again(product, [table], [day])))
+            found.append(
+                Finding(f"{store.path(table, day)} is not readable", "broken", again(store, product, [table], [day]))
+            )
             continue
         if expected and digest != expected:
             what = f"{store.path(table, day)} was changed: its digest is {digest}, {expected} was recorded"
-            found.append(Finding(what, "broken", f"{again(product, [table], [day])}; or {FROM_BACKUP}"))
+            found.append(Finding(what, "broken", f"{again(store, product, [table], [day])}; or {FROM_BACKUP}"))
     return found
 
 
@@ -131,7 +135,9 @@ def _document(
     except StorageError:
         found.append(
             Finding(
-                f"{store.document_path(name, day)} is not readable", "broken", mend or again(product, [name], [day])
+                f"{store.document_path(name, day)} is not readable",
+                "broken",
+                mend or again(store, product, [name], [day]),
             )
         )
         return None
@@ -172,27 +178,38 @@ def decisions(store: Store, product: Product, entries: list[Entry]) -> list[Find
     return found
 
 
-def serving_rows(store: Store, product: Product, entries: list[Entry]) -> list[Finding]:
+def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
     """Whether the days behind the serving versions, and behind the newest judgement, still give the rows that they gave."""
     if not entries:
         return []
     records = [record for record in entries[-1]["serving"].values() if isinstance(record, dict)]
     manifests = {("training_set", record["as_of"]) for record in records} | {("evaluation_set", entries[-1]["as_of"])}
-    found = []
+    days: dict[bool, list[set[str]]] = {True: [], False: []}
+    changed = []
     for name, as_of in sorted(manifests):
-        day = date.fromisoformat(as_of)
-        try:
-            recorded = store.read_document(name, day)
-            recipe = Product.model_validate(store.read_document("training_set", day)["product"])
-            days = [date.fromisoformat(other) for other in recorded["days"]]
-            view = AsOf(store, recipe, day)
-            digest = manifest(view, view.mature(days[0]), days)["digest"]
-        except (StorageError, KeyError, ValueError):
-            continue  # what is missing or unreadable is a finding of its own; another schema is no fault
-        if digest != recorded["digest"]:
-            what = f"the rows of {store.document_path(name, day)} were changed since: {days[0]} to {days[-1]} now give another digest"
-            found.append(Finding(what, "broken", f"batch or labels of one of these days: {FROM_BACKUP}"))
-    return found
+        same, named = _gives_its_rows(store, name, date.fromisoformat(as_of))
+        days[same].append(named)
+        changed += [] if same else [f"{name} of {as_of}"]
+    if not changed:
+        return []
+    suspects = sorted(set.intersection(*days[False]).difference(*days[True])) or sorted(set.union(*days[False]))
+    what = (
+        f"batch or labels changed on a day of {suspects[0]} to {suspects[-1]}: other rows now for {', '.join(changed)}"
+    )
+    return [Finding(what, "broken", FROM_BACKUP)]
+
+
+def _gives_its_rows(store: Store, name: str, day: date) -> tuple[bool, set[str]]:
+    """Whether a manifest's days still give its digest, and those days; what is lost, or has another schema, is no change of rows."""
+    try:
+        recorded = store.read_document(name, day)
+        recipe = Product.model_validate(store.read_document("training_set", day)["product"])
+        days = [date.fromisoformat(other) for other in recorded["days"]]
+        view = AsOf(store, recipe, day)
+        same = manifest(view, view.mature(days[0]), days)["digest"] == recorded["digest"]
+    except (StorageError, KeyError, ValueError):
+        return True, set()
+    return same, set(recorded["days"])
 
 
 def leftovers(paths: Iterable[Path]) -> list[Finding]:

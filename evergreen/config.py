@@ -302,6 +302,11 @@ class Retention(Section):
         """Whether anything is ever removed."""
         return any(age is not None for age in dict(self).values())
 
+    @property
+    def spares_models(self) -> bool:
+        """Whether model files are ever removed."""
+        return self.refused_models is not None or self.superseded_models is not None
+
 
 class Heuristic(Section):
     """The last rung: the training base rate; before the first training, what is declared here."""

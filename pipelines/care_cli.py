@@ -1,7 +1,7 @@
 """The command line's care of a home: `evergreen backup | restore | prune | doctor`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +91,7 @@ def prune(
         Registry(home=str(places.home()), tracking_uri=places.tracking_uri()),
     )
     with opened_instance() as instance:
-        gone = prunable(found, home, registry, instance)
+        gone = prunable(found, home, registry, instance, date.today())
     for held in gone:
         console.print(f"{held.kind:17} {held.name[:16]:16} {held.bytes:>11,} bytes  {held.why}", soft_wrap=True)
         if not dry_run:
@@ -148,4 +148,4 @@ def _progress(items: Sequence[Any], what: str) -> Iterable[Any]:
 
     from pipelines.screen import console
 
-    return track(items, what, console=console, transient=True)
+    return track(items, what, console=console, transient=True) if console.is_terminal else items

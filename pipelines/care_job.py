@@ -1,5 +1,7 @@
 """The nightly care of a product that declares a retention: prune what it lets go. Without one there is no such job."""
 
+from datetime import date
+
 import dagster as dg
 
 from evergreen.config import Product
@@ -30,7 +32,7 @@ def care_definitions(product: Product) -> dg.Definitions:
 def care_job(product: Product) -> dg.JobDefinition:
     @dg.op(name=f"{product.name}__prune", description="Remove what is older than the product's retention.")
     def prune(context: dg.OpExecutionContext, home: Home, registry: Registry) -> None:
-        gone = prunable(product, home, registry, context.instance)
+        gone = prunable(product, home, registry, context.instance, date.today())
         for held in gone:
             remove(held, product, home, registry)
             context.log.info(f"removed {held.kind} {held.name} ({held.bytes} bytes, {held.why})")

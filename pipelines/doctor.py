@@ -19,6 +19,7 @@ from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY, Periods, days_between
 from evergreen.product_files import load_product
 from evergreen.promotion import ROLES
+from evergreen.retention import digests_of
 from pipelines import places
 from pipelines.instance import (
     close_interrupted_runs,
@@ -38,6 +39,7 @@ from pipelines.restore import UNFINISHED
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 ENOUGH_DISK = 1024**3
 OLD_ENOUGH = 3600  # seconds after which no write is still under way
+MENDS = "evergreen doctor --mend"
 DIGESTED = ("batch", "labels", "predictions")
 
 
@@ -57,7 +59,7 @@ def examine_home(home: Path) -> list[Finding]:
     found = []
     if not settings_are_shipped():
         what = f"{home / 'dagster' / 'dagster.yaml'} differs from configs/dagster.yaml, which every start writes there"
-        mend = "evergreen doctor --mend, or any start, replaces it: keep your own settings in configs/dagster.yaml"
+        mend = f"{MENDS}, or any start, replaces it: keep your own settings in configs/dagster.yaml"
         found.append(Finding(what, "warning", mend, prepare_home))
     free = shutil.disk_usage(home).free
     if free < ENOUGH_DISK:
@@ -88,7 +90,7 @@ class Doctor:
         broken = checkup.ledgers(self.home.ledgers(self.product))
         entries = [] if broken else self.home.promotions(self.product).entries()
         found = [*broken, *self._data(newest, progress), *checkup.decisions(self.store, self.product, entries)]
-        found += [] if found else checkup.serving_rows(self.store, self.product, entries)
+        found += [] if found else checkup.serving_rows(self.store, entries)
         if entries:
             found += [*self._models(entries), *self._aliases(entries)]
         return [*found, *self._runs(), *self._daemon(newest), *self._delivery(newest)]
@@ -122,39 +124,27 @@ class Doctor:
 
     def _models(self, entries: list[Entry]) -> Iterator[Finding]:
         """Files whose content is not what their name says, and files of serving versions that are missing."""
-        registry, name = self.registry, self.product.name
-        kept = {path: digest_file(path) for path in registry.kept_files(name)}
-        local = {digest_file(path) for path in registry.local_files(name)}
-        for path, digest in kept.items():
-            if digest != path.stem:
-                mend = (
-                    "evergreen doctor --mend removes it; it is fetched from MLflow again"
-                    if path.stem in local
-                    else FROM_BACKUP
-                )
-                yield Finding(
-                    f"{path} was changed: its digest is {digest}",
-                    "broken",
-                    mend,
-                    path.unlink if path.stem in local else None,
-                )
-        for role in ROLES:
-            record = entries[-1]["serving"].get(role)
-            if record is None:
+        registry, name, head = self.registry, self.product.name, entries[-1]["serving"]
+        kept = {path.stem: digest_file(path) for path in registry.kept_files(name)}
+        registered = {digest_file(path) for path in registry.local_files(name)}
+        versions = {digest: version for version, digest in digests_of(entries).items()}
+        serving = {head[role]["digest"]: role for role in ROLES if head.get(role)}
+        for wanted in sorted(kept.keys() | serving.keys()):
+            if kept.get(wanted) == wanted:
                 continue
-            model = f"the model file of the {role}, v{record['version']}"
-            if record["digest"] not in {path.stem for path in kept}:
-                fetch = partial(registry.load, name, record)
-                yield Finding(
-                    f"{model}, is missing from {self.store.root / 'models'}",
-                    "warning",
-                    "evergreen doctor --mend fetches it from MLflow",
-                    fetch,
+            state = "was changed" if wanted in kept else "is missing"
+            path = self.store.root / "models" / f"{wanted}.skops"
+            what = (
+                f"{path} {state}: the file of {serving.get(wanted, 'a former version')}, v{versions.get(wanted, '?')}"
+            )
+            fetch = partial(registry.fetch, name, versions[wanted]) if wanted in registered & versions.keys() else None
+            yield Finding(what, "broken", f"{MENDS}: it is fetched from MLflow" if fetch else FROM_BACKUP, fetch)
+        for digest, role in serving.items():
+            if registry.local and digest not in registered:
+                what = (
+                    f"the file of {role}, v{versions[digest]}, is missing from MLflow's artifacts, or was changed there"
                 )
-            if registry.local and record["digest"] not in local:
-                yield Finding(
-                    f"{model}, is missing from MLflow's artifacts, or was changed there", "broken", FROM_BACKUP
-                )
+                yield Finding(what, "broken", FROM_BACKUP)
 
     def _aliases(self, entries: list[Entry]) -> list[Finding]:
         serving = entries[-1]["serving"]
@@ -169,7 +159,7 @@ class Doctor:
             Finding(
                 what,
                 "warning",
-                "evergreen doctor --mend, or the next replay or retrain, sets them",
+                f"{MENDS}, or the next replay or retrain, sets them",
                 partial(self.registry.project, self.product.name, serving),
             )
         ]
@@ -189,7 +179,7 @@ class Doctor:
                 Finding(
                     f"{_runs(ours)} left as started by a replay that was killed",
                     "warning",
-                    "evergreen doctor --mend, or the next replay, closes them",
+                    f"{MENDS}, or the next replay, closes them",
                     cure,
                 )
             )

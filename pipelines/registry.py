@@ -112,9 +112,13 @@ class Registry(dg.ConfigurableResource):
         """
         path = self._kept(product, record["digest"])
         if not path.exists():
-            with self._connected():
-                self._fetch(product, record["version"])
+            self.fetch(product, record["version"])
         return _load(path, record["digest"])
+
+    def fetch(self, product: str, version: int) -> None:
+        """Copy a registered model file into the home, over one that was lost or damaged there. Raises RegistryError."""
+        with self._connected():
+            self._fetch(product, version)
 
     def reload(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
         """The model as the registry has it now, not as the home kept it."""

@@ -18,14 +18,17 @@ from pipelines.resources import Home
 PRUNED_TAG = "evergreen.model_file"
 
 
-def prunable(product: Product, home: Home, registry: Registry, instance: dg.DagsterInstance) -> list[Held]:
-    """What the product's retention lets go, oldest first. Raises LedgerError or RegistryError: who is needed must be known."""
+def prunable(product: Product, home: Home, registry: Registry, instance: dg.DagsterInstance, today: date) -> list[Held]:
+    """What the product's retention lets go, oldest first; `today` is the clock's, for event logs.
+
+    Raises LedgerError or RegistryError: who is needed must be known.
+    """
     entries, retention = home.promotions(product).entries(), product.retention
     data = [*_quarantine(product, home), *_models(product, entries, registry)]
     days = home.store(product).days("batch")
     gone = removable(data, retention, days[-1], _aliased(product, entries, registry)) if days else []
     if retention.event_logs is not None:
-        gone += removable(_event_logs(product, instance), retention, date.today(), needed_runs(entries))
+        gone += removable(_event_logs(product, instance), retention, today, needed_runs(entries))
     return sorted(gone, key=lambda held: (held.kind, held.since, held.name))
 
 
@@ -52,7 +55,7 @@ def _quarantine(product: Product, home: Home) -> Iterator[Held]:
 
 def _models(product: Product, entries: list[Entry], registry: Registry) -> Iterator[Held]:
     """The files that hold a version which the newest entry no longer names: the home's copy and the registry's, found by digest."""
-    if product.retention.refused_models is None and product.retention.superseded_models is None:
+    if not product.retention.spares_models:
         return
     files: dict[str, list[Path]] = {}
     for path in [*registry.kept_files(product.name), *registry.local_files(product.name)]:
@@ -68,7 +71,7 @@ def _model(digest: str, use: ModelUse, last_day: date, paths: tuple[Path, ...]) 
 
 def _aliased(product: Product, entries: list[Entry], registry: Registry) -> set[str]:
     """The model files that any alias names, also one that a person set by hand."""
-    if not entries:
+    if not entries or not product.retention.spares_models:
         return set()
     digests = digests_of(entries)
     aliases = registry.aliases(product.name) or {}
