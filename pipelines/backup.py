@@ -28,6 +28,7 @@ from pipelines.resources import git_commit
 
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 MANIFEST, VERSION = "manifest.json", 1
+RESTORED_CONFIGS = "restored_configs"
 PASSING = ("*.lock", ".*.tmp", "*.db-wal", "*.db-shm", "*.db-journal")
 
 
@@ -57,9 +58,9 @@ def write_backup(
         "products": sorted(products),
         "not_included": [*_stores_elsewhere(), *_landing_sentences(landing, home, with_landing)],
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(dir=target.parent) as scratch,
             tarfile.open(temporary, "w:gz", compresslevel=3) as archive,
@@ -70,8 +71,11 @@ def write_backup(
             _add_bytes(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
         _to_disk(temporary)
         temporary.replace(target)
+    except OSError as problem:
+        raise BackupError(f"{target} cannot be written ({problem}): name another place with --to") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if target.parent.is_dir():
+            temporary.unlink(missing_ok=True)
     return manifest
 
 
@@ -85,7 +89,7 @@ class _Added:
 
     def everything(self, home: Path, configs: Path, left_out: list[Path], progress: Progress) -> None:
         self._ledgers(home)
-        skipped = [*left_out, home / "backups"]
+        skipped = [*left_out, home / "backups", home / RESTORED_CONFIGS]
         for path in progress([path for path in _files(home, skipped) if _is_database(path)], "databases"):
             self._database(path, f"home/{path.relative_to(home)}")
         listed = [path for path in _files(home, skipped) if not _is_database(path)]

@@ -45,6 +45,7 @@ def restore(
 ) -> None:
     """Verify a backup and put it in a home's place; a home that is not empty is never deleted."""
     from pipelines import places
+    from pipelines.backup import RESTORED_CONFIGS
     from pipelines.restore import restore_backup
     from pipelines.screen import console
 
@@ -56,7 +57,7 @@ def restore(
     if aside:
         console.print(f"The former home is {aside}", soft_wrap=True)
     console.print(
-        f"The configs of that moment, to compare: {home / 'restored_configs'} (commit {manifest['commit']})",
+        f"The configs of that moment, to compare: {home / RESTORED_CONFIGS} (commit {manifest['commit']})",
         soft_wrap=True,
     )
     if home != places.home():

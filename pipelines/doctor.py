@@ -55,7 +55,11 @@ def load_each(folder: Path) -> tuple[dict[str, Product], list[Finding]]:
 
 
 def examine_home(home: Path) -> list[Finding]:
-    """What concerns no single product: settings, disk, leftovers."""
+    """What concerns no single product: settings, disk, leftovers. Raises EvergreenError where there is no home."""
+    if not home.is_dir():
+        raise EvergreenError(
+            f"{home} does not exist yet: evergreen replay makes it, or evergreen restore brings one back"
+        )
     found = []
     if not settings_are_shipped():
         what = f"{home / 'dagster' / 'dagster.yaml'} differs from configs/dagster.yaml, which every start writes there"

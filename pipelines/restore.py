@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from evergreen.errors import BackupError
-from pipelines.backup import MANIFEST, VERSION, Progress
+from pipelines.backup import MANIFEST, RESTORED_CONFIGS, VERSION, Progress
 from pipelines.instance import refuse_in_use
 
 FOLDERS = ("home", "configs")
@@ -45,9 +47,10 @@ def restore_backup(source: Path, home: Path, replace: bool, progress: Progress) 
         fresh = unpacked / "home"
         fresh.mkdir(exist_ok=True)
         if (unpacked / "configs").exists():
-            (unpacked / "configs").replace(fresh / "restored_configs")
+            (unpacked / "configs").replace(fresh / RESTORED_CONFIGS)
         _move_mlflow_paths(fresh / "mlflow" / "mlflow.db", manifest["home"], str(home))
         aside = home.with_name(f"{home.name}.before-{datetime.now():%Y-%m-%dT%H%M%S}") if occupied else None
+        os.sync()  # a restored home must outlive a power cut: its backup may be deleted next
         if aside:
             home.rename(aside)
         fresh.replace(home)
@@ -66,7 +69,7 @@ def _unpack(source: Path, folder: Path, progress: Progress) -> dict[str, Any]:
                 archive.extract(member, folder, filter="data")
     except FileNotFoundError:
         raise BackupError(f"{source}: there is no such file") from None
-    except (tarfile.TarError, EOFError, OSError) as problem:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as problem:
         raise BackupError(
             f"{source} is not a whole backup ({problem!s:.120}): take another one; nothing was restored"
         ) from None

@@ -294,6 +294,9 @@ def test_a_backup_of_the_restored_home_says_what_it_leaves_out(loop, tmp_path, m
     assert "MLFLOW_TRACKING_URI" in without["not_included"][0]
     assert any("--with-landing" in sentence for sentence in without["not_included"])
     assert "configs/products/flights.yaml" in without["files"]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    restore_backup(tmp_path / "1.tar.gz", tmp_path / "again", False, silently)
+    assert [path.name for path in (tmp_path / "again" / "restored_configs").iterdir()] != []
     with pytest.raises(BackupError, match="never overwrites"):
         write_backup(tmp_path / "1.tar.gz", {"flights": inside.product}, False, silently)
 
