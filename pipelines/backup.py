@@ -62,7 +62,7 @@ def write_backup(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
-            tempfile.TemporaryDirectory(dir=target.parent) as scratch,
+            tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=target.parent) as scratch,
             tarfile.open(temporary, "w:gz", compresslevel=3) as archive,
         ):
             added = _Added(archive, Path(scratch))
@@ -167,14 +167,14 @@ def _is_database(path: Path) -> bool:
 
 
 def _landing_folders(products: Mapping[str, Product], home: Path) -> list[Path]:
-    """The folders in which deliveries arrive, as far as the patterns name them without a day."""
+    """The folders in which deliveries arrive, as far as the patterns name them without a day; the home itself is never one."""
     patterns = [
         home / pattern
         for product in products.values()
         if isinstance(product.source, FilesSource)
         for pattern in (product.source.events, product.source.outcomes)
     ]
-    return sorted({Path(str(pattern).split("{")[0] + "x").parent for pattern in patterns})
+    return sorted({Path(str(pattern).split("{")[0] + "x").parent for pattern in patterns} - {home})
 
 
 def _landing_sentences(landing: list[Path], home: Path, with_landing: bool) -> list[str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
@@ -17,12 +18,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._daemon.types import DaemonHeartbeat
 from typer.testing import CliRunner
 
 from evergreen.as_of import AsOf
 from evergreen.checkup import Finding
 from evergreen.digests import digest_file
-from evergreen.errors import BackupError
+from evergreen.errors import BackupError, EvergreenError
 from evergreen.explain import explain
 from evergreen.ledger import Ledger
 from evergreen.product_files import load_product, overlay
@@ -245,6 +247,16 @@ def test_a_product_that_goes_on_needs_a_daemon_and_deliveries(loop):
         "the Dagster daemon never ran on this home",
         f"{places.home()}/nowhere/2013-01-13.parquet has not been delivered",
     ]
+
+
+def test_a_living_daemon_is_no_finding_and_keeps_its_home(loop, kept):
+    going_on = changed(loop, {"time": {"end": None}})
+    with opened_instance() as instance:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SCHEDULER", "1", []))
+
+    assert examined(going_on) == []
+    with pytest.raises(EvergreenError, match="a Dagster daemon is running"):
+        restore_backup(kept / "backup.tar.gz", places.home(), True, silently)
 
 
 def test_a_product_file_that_does_not_load_is_a_finding(loop):
