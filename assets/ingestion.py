@@ -27,7 +27,8 @@ def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
         delivery = home.source(product).read(day)
         store.write("raw_events", day, delivery.events)
         store.write("raw_outcomes", day, delivery.outcomes)
-        digests = {"events": digest_frame(delivery.events), "outcomes": digest_frame(delivery.outcomes)}
+        # of what was stored, so that the partition can be checked: Parquet may give a function's frame other types back
+        digests = {kind: digest_frame(store.read(f"raw_{kind}", day)) for kind in ("events", "outcomes")}
         store.write_document(
             "raw_batch", day, {"read_at": datetime.now(UTC), "digests": digests, **delivery.provenance}
         )

@@ -375,6 +375,36 @@ class Alerts(Section):
         return value
 
 
+class Retention(Section):
+    """How long what can be spared is kept; none means for ever. Deliveries, tables, documents and ledgers always stay.
+
+    Ages of data count in days of the product's life, up to its newest day; the age of an event log by the clock.
+    """
+
+    quarantine: WholeDays | None = Field(None, description="refused rows with their reasons; the delivery itself stays")
+    event_logs: WholeDays | None = Field(
+        None, description="what a Dagster run logged, and its output; the run and its materializations stay"
+    )
+    refused_models: WholeDays | None = Field(
+        None, description="model files of candidates that never served, counted from their decision"
+    )
+    superseded_models: WholeDays | None = Field(
+        None,
+        description="model files of versions that served, counted from the day on which the ledger last named them; a day that "
+        "such a version served can then no longer be scored again as it was",
+    )
+
+    @property
+    def spares(self) -> bool:
+        """Whether anything is ever removed."""
+        return any(age is not None for age in dict(self).values())
+
+    @property
+    def spares_models(self) -> bool:
+        """Whether model files are ever removed."""
+        return self.refused_models is not None or self.superseded_models is not None
+
+
 class Heuristic(Section):
     """The last rung: the training base rate; before the first training, what is declared here."""
 
@@ -402,6 +432,7 @@ class Product(Section):
     gates: Gates = Gates()
     retraining: Retraining = Retraining()
     alerts: Alerts = Alerts()
+    retention: Retention = Retention()
     heuristic: Heuristic
 
     @model_validator(mode="after")

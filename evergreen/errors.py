@@ -10,7 +10,8 @@ EvergreenError
 ├── NotEnoughEvidence    something was asked that cannot be answered yet
 ├── OverlapError         a row judges a model that was trained on it
 ├── ModelError           a model cannot be loaded, or answers nonsense
-└── RegistryError        MLflow does not answer
+├── RegistryError        MLflow does not answer
+└── BackupError          a backup cannot be taken or restored
 
 Each message states the rule, the value received and the way out; the command line prints it without a stack trace.
 """
@@ -57,4 +58,8 @@ class ModelError(EvergreenError):
 
 
 class RegistryError(EvergreenError):
+    pass
+
+
+class BackupError(EvergreenError):
     pass

@@ -41,7 +41,7 @@ class Ledger:
 
     def append(self, key: str, content: Entry) -> Entry:
         """Record `content` under `key`, or return what is recorded under it already."""
-        with self._locked():
+        with self.locked():
             entries = self.entries()
             recorded = next((entry for entry in entries if entry["key"] == key), None)
             if recorded is not None:
@@ -73,7 +73,8 @@ class Ledger:
             os.fsync(file.fileno())
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Nobody else appends while the block runs."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -53,6 +53,16 @@ def load_products(folder: Path) -> dict[str, Product]:
     return {path.stem: load_product(path) for path in paths}
 
 
+def find_product(folder: Path, name: str) -> Product:
+    """The product of that name. Raises ConfigError with the near miss."""
+    products = load_products(folder)
+    if name not in products:
+        raise ConfigError(
+            f"{folder}: no product {name!r}{near_miss(name, sorted(products))} (known: {', '.join(sorted(products))})"
+        )
+    return products[name]
+
+
 def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """A copy of `base` with `changes` laid over it: mappings merge, everything else is replaced."""
     merged = dict(base)

@@ -90,6 +90,10 @@ class Store:
         path = self.path(table, day)
         return path.exists() and _readable(path) and pq.read_metadata(path).num_rows == 0
 
+    def rows(self, table: str, days: Iterable[date]) -> int:
+        """How many rows the partitions of these days hold. Raises PartitionMissing or PartitionCorrupt."""
+        return sum(len(self.read(table, day, [])) for day in days)
+
     def days(self, table: str) -> list[date]:
         """The days for which a table has a partition, in order."""
         folder = self.root / table

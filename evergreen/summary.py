@@ -33,14 +33,14 @@ def summarize_life(view: AsOf, entries: list[Entry]) -> Summary:
     """Count and measure everything up to the view's day."""
     days = view.days(view.product.time.start)
     accepted = view.events(days[0], [view.product.id])
-    quarantined = view.read("quarantine", days, ["id"])
+    rows_in = view.store.rows("raw_events", days)  # quarantine may be gone after a while, deliveries never
     served = view.read("predictions", days, ["served_by"])
     coverage = view.mature(days[0]).coverage
     live_days = _champion_days(view)
     return Summary(
         days=len(days),
-        rows_in=len(accepted) + len(quarantined),
-        quarantined=len(quarantined),
+        rows_in=rows_in,
+        quarantined=rows_in - len(accepted),
         pending=int(coverage.mature.sum() - coverage.labelled.sum()),
         retrains=Counter(entry["requested_by"] for entry in entries),
         outcomes=Counter(_outcome(entry) for entry in entries),

@@ -31,14 +31,22 @@ def alive(run_id: str) -> Iterator[None]:
 
 
 def sign_of_life(run_id: str) -> Sign:
-    try:
-        with _path(run_id).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return Sign.NONE
-    except BlockingIOError:
+    path = _path(run_id)
+    if is_held(path):
         return Sign.HELD
-    return Sign.LEFT
+    return Sign.LEFT if path.exists() else Sign.NONE
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living process holds this lock file."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _path(run_id: str) -> Path:

@@ -1,4 +1,4 @@
-"""The command line: `evergreen replay | status | alerts | explain | experiment | validate-config | ui`.
+"""The command line: `evergreen replay | status | alerts | explain | experiment | validate-config | ui`, and the care of a home.
 
 Heavy imports wait inside the commands, so that `--help` answers at once.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evergreen.errors import EvergreenError
+from pipelines.care_cli import care_app
 
 if TYPE_CHECKING:
     from evergreen.config import Product
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Continual learning that stays right in production.",
 )
+app.add_typer(care_app)
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
 ]
@@ -147,17 +149,10 @@ def ui(
 
 
 def _product(name: str) -> "Product":
-    from evergreen.errors import ConfigError
-    from evergreen.product_files import load_products, near_miss
+    from evergreen.product_files import find_product
     from pipelines import places
 
-    folder = places.configs() / "products"
-    products = load_products(folder)
-    if name not in products:
-        raise ConfigError(
-            f"{folder}: no product {name!r}{near_miss(name, sorted(products))} (known: {', '.join(sorted(products))})"
-        )
-    return products[name]
+    return find_product(places.configs() / "products", name)
 
 
 def _last_day(product: "Product", to: date | None) -> date:

@@ -5,6 +5,7 @@ import dagster as dg
 from evergreen.config import Product
 from evergreen.product_files import load_products
 from pipelines import places
+from pipelines.care_job import care_definitions
 from pipelines.jobs import daily_job, experiment_job, product_assets, retrain_job
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -14,12 +15,13 @@ from pipelines.sensors import product_sensors
 
 def product_definitions(product: Product) -> dg.Definitions:
     """Everything that one product file stands for."""
-    return dg.Definitions(
+    loop = dg.Definitions(
         assets=product_assets(product),
         jobs=[daily_job(product), retrain_job(product), experiment_job(product)],
         schedules=[daily_schedule(product), retrain_schedule(product)],
         sensors=product_sensors(product),
     )
+    return dg.Definitions.merge(loop, care_definitions(product))
 
 
 def build_definitions() -> dg.Definitions:

@@ -3,33 +3,24 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 
 from evergreen.config import Product
+from evergreen.errors import EvergreenError
 from evergreen.periods import days_between
-from evergreen.storage import write_bytes
-from pipelines import places, tags
+from pipelines import places, settings, tags
+from pipelines.alive import is_held
 
-IN_PROCESS_SETTINGS = "in_process.yaml"
-WITHOUT_COMPUTE_LOGS = b"""
-compute_logs: # what is run in this process prints to its own terminal
-  module: dagster._core.storage.noop_compute_log_manager
-  class: NoOpComputeLogManager
-"""
+SILENT_AFTER = timedelta(seconds=90)  # a living daemon reports every 30 s
 INTERRUPTED = "the process was stopped in the middle of this run; the next replay does the day again"
 
 
 def prepare_home() -> None:
     """Make the home, and the Dagster folder in it with the shipped settings; point DAGSTER_HOME there."""
-    folder = places.home() / "dagster"
-    shipped = (places.REPOSITORY / "configs" / "dagster.yaml").read_bytes()
-    for name, content in (("dagster.yaml", shipped), (IN_PROCESS_SETTINGS, shipped + WITHOUT_COMPUTE_LOGS)):
-        settings = folder / name
-        if not settings.exists() or settings.read_bytes() != content:
-            write_bytes(content, settings)
-    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ["DAGSTER_HOME"] = str(settings.write_settings())
     os.environ["EVERGREEN_HOME"] = str(places.home())
 
 
@@ -37,21 +28,24 @@ def prepare_home() -> None:
 def opened_instance() -> Iterator[dg.DagsterInstance]:
     """The instance, for as long as the block runs."""
     prepare_home()
-    with dg.DagsterInstance.from_config(os.environ["DAGSTER_HOME"], IN_PROCESS_SETTINGS) as instance:
+    with dg.DagsterInstance.from_config(os.environ["DAGSTER_HOME"], settings.IN_PROCESS) as instance:
         yield instance
 
 
-def close_interrupted_runs(instance: dg.DagsterInstance, jobs: set[str], tag: str) -> int:
-    """Mark runs that a killed process left as started: nobody works on them. `tag` marks the runs of such a process. Returns how many."""
+def unfinished_runs(instance: dg.DagsterInstance, tags: dict[str, str]) -> list[dg.DagsterRun]:
+    """The runs with these tags that were started and have not ended."""
     unfinished = [
         dg.DagsterRunStatus.STARTED,
         dg.DagsterRunStatus.STARTING,
         dg.DagsterRunStatus.NOT_STARTED,
         dg.DagsterRunStatus.CANCELING,
     ]
-    left = [
-        run for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags={tag: "true"})) if run.job_name in jobs
-    ]
+    return list(instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=dict(tags))))
+
+
+def close_interrupted_runs(instance: dg.DagsterInstance, jobs: set[str], tag: str) -> int:
+    """Mark runs that a killed process left as started: nobody works on them. `tag` marks the runs of such a process. Returns how many."""
+    left = [run for run in unfinished_runs(instance, {tag: "true"}) if run.job_name in jobs]
     for run in left:
         instance.report_run_failed(run, INTERRUPTED)
     return len(left)
@@ -67,3 +61,27 @@ def succeeded(instance: dg.DagsterInstance, run_key: str) -> bool:
     """Whether a request with this run key was carried out."""
     done = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], tags={tags.RUN_KEY: run_key})
     return instance.get_runs_count(done) > 0
+
+
+def newest_heartbeat(instance: dg.DagsterInstance) -> datetime | None:
+    """When the daemon last said that it lives; None where it never did."""
+    beats = [status.timestamp for status in instance.get_daemon_heartbeats().values()]
+    return datetime.fromtimestamp(max(beats), UTC) if beats else None
+
+
+def daemon_lives(instance: dg.DagsterInstance) -> bool:
+    newest = newest_heartbeat(instance)
+    return newest is not None and datetime.now(UTC) - newest < SILENT_AFTER
+
+
+def refuse_in_use(home: Path) -> None:
+    """Raises EvergreenError where a replay or a daemon works on this home."""
+    folder = home / "dagster"
+    if any(is_held(lock) for lock in home.glob("*/replay.lock")):
+        raise EvergreenError(f"a replay is running on {home}: stop it first")
+    if (folder / "dagster.yaml").exists():
+        with dg.DagsterInstance.from_config(str(folder)) as instance:
+            if daemon_lives(instance):
+                raise EvergreenError(
+                    f"a Dagster daemon is running on {home}: stop it first, and wait {SILENT_AFTER.seconds} s"
+                )

@@ -45,6 +45,10 @@ def experiment_name(product: Product) -> str:
     return f"{product.name}_experiment"
 
 
+def care_name(product: Product) -> str:
+    return f"{product.name}_care"
+
+
 def product_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Every asset of a product, in the order of its stages."""
     return [asset for stage in (*DAILY_STAGES, *RETRAIN_STAGES) for asset in stage(product)]

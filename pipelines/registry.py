@@ -51,6 +51,11 @@ class Registry(dg.ConfigurableResource):
     home: str
     tracking_uri: str
 
+    @property
+    def local(self) -> bool:
+        """Whether artifacts lie in the home, and not on a tracking server."""
+        return self.tracking_uri.startswith("sqlite")
+
     def log(self, run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
         """Log a training run with its model, and register one version.
 
@@ -107,9 +112,13 @@ class Registry(dg.ConfigurableResource):
         """
         path = self._kept(product, record["digest"])
         if not path.exists():
-            with self._connected():
-                self._fetch(product, record["version"])
+            self.fetch(product, record["version"])
         return _load(path, record["digest"])
+
+    def fetch(self, product: str, version: int) -> None:
+        """Copy a registered model file into the home, over one that was lost or damaged there. Raises RegistryError."""
+        with self._connected():
+            self._fetch(product, version)
 
     def reload(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
         """The model as the registry has it now, not as the home kept it."""
@@ -120,21 +129,44 @@ class Registry(dg.ConfigurableResource):
 
     def project(self, product: str, serving: Mapping[str, Any]) -> list[str]:
         """Make the registry's aliases say what the ledger says; returns the aliases that had to be moved."""
-        from mlflow.exceptions import MlflowException
-
+        wanted = _wanted_aliases(serving)
+        moved = self.misplaced(product, serving)
         with self._connected() as client:
-            try:
-                current = dict(client.get_registered_model(product).aliases)
-            except MlflowException:
-                return []
-            wanted = {ALIASES[role]: str(serving[role]["version"]) for role in ROLES if serving.get(role)}
-            moved = [alias for alias in ALIASES.values() if str(current.get(alias)) != str(wanted.get(alias))]
             for alias in moved:
                 if alias in wanted:
                     client.set_registered_model_alias(product, alias, wanted[alias])
                 else:
                     client.delete_registered_model_alias(product, alias)
-            return moved
+        return moved
+
+    def misplaced(self, product: str, serving: Mapping[str, Any]) -> list[str]:
+        """The aliases of ours that do not say what the ledger says."""
+        wanted, current = _wanted_aliases(serving), self.aliases(product)
+        if current is None:
+            return []
+        return [alias for alias in ALIASES.values() if str(current.get(alias)) != str(wanted.get(alias))]
+
+    def aliases(self, product: str) -> dict[str, str] | None:
+        """Every alias of a product, ours and others', with its version; None where nothing is registered."""
+        from mlflow.exceptions import MlflowException
+
+        with self._connected() as client:
+            try:
+                return dict(client.get_registered_model(product).aliases)
+            except MlflowException:
+                return None
+
+    def tag_version(self, product: str, version: int, tag: str, text: str) -> None:
+        with self._connected() as client:
+            client.set_model_version_tag(product, str(version), tag, text)
+
+    def local_files(self, product: str) -> list[Path]:
+        """The model files that MLflow keeps in this home; none where the tracking server keeps them elsewhere."""
+        return sorted(self._artifacts(product).glob(f"models/*/artifacts/{MODEL_FILE}"))
+
+    def kept_files(self, product: str) -> list[Path]:
+        """The model files that scoring reads, each named by its digest."""
+        return sorted((Path(self.home) / product / "models").glob("*.skops"))
 
     def run_url(self, record: Mapping[str, Any]) -> str:
         """The page of the run that trained a version."""
@@ -202,9 +234,10 @@ class Registry(dg.ConfigurableResource):
         if experiment is not None:
             return str(experiment.experiment_id)
         local = self.tracking_uri.startswith("sqlite")
-        return str(
-            client.create_experiment(name, str(Path(self.home) / "mlflow" / "artifacts" / name) if local else None)
-        )
+        return str(client.create_experiment(name, str(self._artifacts(name)) if local else None))
+
+    def _artifacts(self, experiment: str) -> Path:
+        return Path(self.home) / "mlflow" / "artifacts" / experiment
 
     def _ensure_registered_model(self, client: "MlflowClient", name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -256,6 +289,10 @@ class Registry(dg.ConfigurableResource):
                 f"MLflow at {self.tracking_uri} does not answer as it should ({str(problem).splitlines()[0]:.200}): start that server, or "
                 "unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day again; scoring goes on meanwhile"
             ) from problem
+
+
+def _wanted_aliases(serving: Mapping[str, Any]) -> dict[str, str]:
+    return {ALIASES[role]: str(serving[role]["version"]) for role in ROLES if serving.get(role)}
 
 
 @lru_cache(maxsize=16)

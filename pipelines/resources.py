@@ -48,6 +48,10 @@ class Home(dg.ConfigurableResource):
         """What was found to ask for a person, and who was told when."""
         return self._ledger(product, "incidents")
 
+    def ledgers(self, product: Product) -> list[Ledger]:
+        """All that the product has."""
+        return [Ledger(path) for path in sorted((Path(self.path) / product.name / "ledgers").glob("*.jsonl"))]
+
     def source(self, product: Product) -> Source:
         return open_source(product.source, Path(self.path))
 

@@ -13,7 +13,7 @@ from evergreen.promotion import decision_id
 from evergreen.sources import daily_files
 from pipelines import tags
 from pipelines.alerting import look_and_tell, record_failure
-from pipelines.jobs import daily_key, daily_name, retrain_name
+from pipelines.jobs import care_name, daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
 
@@ -90,7 +90,7 @@ def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinit
 
 def failure_sensor(product: Product) -> dg.SensorDefinition:
     """Puts each failed run of the product on record, once; the alert sensor tells of it. Experiments have a reader already."""
-    jobs = {daily_name(product), retrain_name(product)}
+    jobs = {daily_name(product), retrain_name(product), care_name(product)}
 
     @dg.run_failure_sensor(
         name=f"{product.name}_failure_sensor",

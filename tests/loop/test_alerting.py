@@ -12,9 +12,9 @@ import pytest
 from evergreen.alerts import Condition, Look
 from evergreen.incidents import open_incidents
 from pipelines.alerting import look_and_tell
-from pipelines.jobs import PRODUCT_TAG
 from pipelines.replay import Replay
 from pipelines.screen import print_alerts
+from pipelines.tags import PRODUCT
 from tests.loop.life import Loop, execute, first_days
 from tests.loop.test_errors import empty, evergreen
 from tests.pipelines.receivers import mail_server, webhook
@@ -150,7 +150,7 @@ def test_a_later_retrain_and_a_deleted_run_each_settle_a_failure(new_loop):
 
         replay.instance.delete_run(failed.run_id)
         for day in ("2013-01-19", "2013-01-27"):
-            tags = {"dagster/partition": day, PRODUCT_TAG: "flights"}
+            tags = {"dagster/partition": day, PRODUCT: "flights"}
             replay.instance.add_run(dg.DagsterRun("flights_retrain", status=dg.DagsterRunStatus.SUCCESS, tags=tags))
             look(replay)
             assert open_now(replay) == (["run_failed/flights_retrain"] if day == "2013-01-19" else [])

@@ -1,0 +1,225 @@
+"""What is wrong with a product's data: each finding says what, how bad, and how to mend it. Nothing is changed here."""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from evergreen.as_of import AsOf
+from evergreen.config import Product
+from evergreen.digests import digest_frame
+from evergreen.errors import LedgerError, PartitionMissing, StorageError
+from evergreen.ledger import Entry, Ledger
+from evergreen.periods import days_between
+from evergreen.storage import Store
+from evergreen.training import manifest
+
+RAW = {"raw_events": "events", "raw_outcomes": "outcomes"}
+TABLES = (*RAW, "batch", "quarantine", "labels", "predictions", "performance", "drift")
+DOCUMENTS = ("raw_batch", "retrain_decision")
+OF_A_REFUSED_DAY = {*RAW, "raw_batch", "batch", "quarantine"}
+DECISION_DOCUMENTS = (
+    "training_set",
+    "baseline_model",
+    "candidate_model",
+    "evaluation_set",
+    "evaluation_report",
+    "profile",
+)
+MADE_BY = {
+    "raw_events": "raw_batch",
+    "raw_outcomes": "raw_batch",
+    "batch": "batch quarantine",
+    "quarantine": "batch quarantine",
+}
+FROM_BACKUP = "take the file from a backup: evergreen restore FILE --into ANOTHER_FOLDER, and copy it from there"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`bad` is broken (something is lost or wrong) or warning (something will go wrong). `mend` is words, or a command where there is
+    one; `cure` mends it, None where only a person can."""
+
+    what: str
+    bad: Literal["broken", "warning"]
+    mend: str
+    cure: Callable[[], object] | None = None
+
+
+def again(store: Store, product: Product, names: Iterable[str], days: list[date]) -> str:
+    """The command, from the repository, that materialises tables or documents again."""
+    assets = sorted({asset for name in names for asset in MADE_BY.get(name, name).split()})
+    selection = ",".join(f"{product.name}/{asset}" for asset in assets)
+    command = (
+        f"DAGSTER_HOME={store.root.parent / 'dagster'} dagster asset materialize -m pipelines.definitions "
+        f"--select {selection} --partition {days[0]}"
+    )
+    return command if len(days) == 1 else f"{command} (and so for each of these days, in their order)"
+
+
+def newest_day(store: Store) -> date | None:
+    """The newest day that was ingested; None before the first."""
+    days = {*store.document_days("raw_batch"), *store.days("batch")}
+    return max(days, default=None)
+
+
+def gaps(store: Store, product: Product, last: date) -> list[Finding]:
+    """Partitions and documents that are missing between the product's start and `last`; those of the same days are one finding."""
+    missing: dict[tuple[str, ...], list[date]] = {}
+    for day in days_between(product.time.start, last):
+        held = {name for name in TABLES if store.path(name, day).exists()}
+        held |= {name for name in DOCUMENTS if store.document_path(name, day).exists()}
+        absent = tuple(name for name in _expected(store, product, day, last) if name not in held)
+        if absent:
+            missing.setdefault(absent, []).append(day)
+    return [
+        Finding(f"missing for {_listed(days)}: {_named(names)}", "broken", again(store, product, names, days))
+        for names, days in missing.items()
+    ]
+
+
+def _expected(store: Store, product: Product, day: date, last: date) -> list[str]:
+    expected = [*DOCUMENTS, *TABLES]
+    if store.is_empty("batch", day):
+        expected = [name for name in expected if name in OF_A_REFUSED_DAY]
+    kept_for = product.retention.quarantine
+    if kept_for is not None and day < last - kept_for:
+        expected.remove("quarantine")
+    return expected
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return "everything" if len(names) == len(TABLES) + len(DOCUMENTS) else ", ".join(names)
+
+
+def _listed(days: list[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{len(days)} days, {days[0]} to {days[-1]}"
+
+
+def contents(store: Store, product: Product, day: date, written: Mapping[tuple[str, date], str]) -> list[Finding]:
+    """Partitions and documents of a day that cannot be read, or are not what was written.
+
+    `written` has the digests that runs recorded, by table and day; raw deliveries carry theirs in `raw_batch`.
+    """
+    found: list[Finding] = []
+    documents = {name: _document(store, product, name, day, found) for name in DOCUMENTS}
+    digests = (documents["raw_batch"] or {}).get("digests", {})
+    for table in TABLES:
+        if not store.path(table, day).exists():
+            continue
+        expected = digests.get(RAW[table]) if table in RAW else written.get((table, day))
+        try:
+            digest = digest_frame(store.read(table, day))
+        except StorageError:
+            found.append(
+                Finding(f"{store.path(table, day)} is not readable", "broken", again(store, product, [table], [day]))
+            )
+            continue
+        if expected and digest != expected:
+            what = f"{store.path(table, day)} was changed: its digest is {digest}, {expected} was recorded"
+            found.append(Finding(what, "broken", f"{again(store, product, [table], [day])}; or {FROM_BACKUP}"))
+    return found
+
+
+def _document(
+    store: Store, product: Product, name: str, day: date, found: list[Finding], mend: str = ""
+) -> dict[str, Any] | None:
+    """The document; None, with a finding, where it is not readable, and None alone where it is missing."""
+    try:
+        return store.read_document(name, day)
+    except PartitionMissing:
+        return None
+    except StorageError:
+        found.append(
+            Finding(
+                f"{store.document_path(name, day)} is not readable",
+                "broken",
+                mend or again(store, product, [name], [day]),
+            )
+        )
+        return None
+
+
+def ledgers(ledgers: Iterable[Ledger]) -> list[Finding]:
+    """Ledgers whose chain of digests is broken."""
+    found = []
+    for ledger in ledgers:
+        try:
+            ledger.entries()
+        except LedgerError as problem:
+            found.append(Finding(str(problem), "broken", FROM_BACKUP))
+    return found
+
+
+def decisions(store: Store, product: Product, entries: list[Entry]) -> list[Finding]:
+    """Documents of decided retrains that are missing, unreadable, or not those on which the ledger says it was decided."""
+    found: list[Finding] = []
+    for entry in entries:
+        if "training" not in entry:
+            continue
+        day = date.fromisoformat(entry["as_of"])
+        recorded = {
+            "training_set": entry["training"]["digest"],
+            "evaluation_set": entry["evaluation"]["digest"],
+            "candidate_model": entry["candidate"]["digest"],
+            "baseline_model": entry["serving"]["baseline"]["digest"],
+        }
+        for name in DECISION_DOCUMENTS:
+            path = store.document_path(name, day)
+            document = _document(store, product, name, day, found, FROM_BACKUP)
+            if not path.exists():
+                found.append(Finding(f"{path} is missing, and {entry['key']} was decided on it", "broken", FROM_BACKUP))
+            elif document and name in recorded and document["digest"] != recorded[name]:
+                what = f"{path} is not what {entry['key']} was decided on: digest {document['digest']}, in the ledger {recorded[name]}"
+                found.append(Finding(what, "broken", FROM_BACKUP))
+    return found
+
+
+def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
+    """Whether the days behind the serving versions, and behind the newest judgement, still give the rows that they gave."""
+    if not entries:
+        return []
+    records = [record for record in entries[-1]["serving"].values() if isinstance(record, dict)]
+    manifests = {("training_set", record["as_of"]) for record in records} | {("evaluation_set", entries[-1]["as_of"])}
+    days: dict[bool, list[set[str]]] = {True: [], False: []}
+    changed = []
+    for name, as_of in sorted(manifests):
+        same, named = _gives_its_rows(store, name, date.fromisoformat(as_of))
+        days[same].append(named)
+        changed += [] if same else [f"{name} of {as_of}"]
+    if not changed:
+        return []
+    suspects = sorted(set.intersection(*days[False]).difference(*days[True])) or sorted(set.union(*days[False]))
+    what = (
+        f"batch or labels changed on a day of {suspects[0]} to {suspects[-1]}: other rows now for {', '.join(changed)}"
+    )
+    return [Finding(what, "broken", FROM_BACKUP)]
+
+
+def _gives_its_rows(store: Store, name: str, day: date) -> tuple[bool, set[str]]:
+    """Whether a manifest's days still give its digest, and those days; what is lost, or has another schema, is no change of rows."""
+    try:
+        recorded = store.read_document(name, day)
+        recipe = Product.model_validate(store.read_document("training_set", day)["product"])
+        days = [date.fromisoformat(other) for other in recorded["days"]]
+        view = AsOf(store, recipe, day)
+        same = manifest(view, view.mature(days[0]), days)["digest"] == recorded["digest"]
+    except (StorageError, KeyError, ValueError):
+        return True, set()
+    return same, set(recorded["days"])
+
+
+def leftovers(paths: Iterable[Path]) -> list[Finding]:
+    """What writes and restores that were killed left behind."""
+    mend = "evergreen doctor --mend removes it"
+    return [Finding(f"{path} was left by a killed process", "warning", mend, partial(_remove, path)) for path in paths]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
