@@ -3,6 +3,7 @@
 EvergreenError
 ├── ConfigError          a YAML file breaks a rule
 ├── SourceError          a delivery cannot be read
+├── DatabaseError        a database cannot be opened
 ├── StorageError
 │   ├── PartitionMissing
 │   └── PartitionCorrupt
@@ -25,6 +26,10 @@ class ConfigError(EvergreenError):
 
 
 class SourceError(EvergreenError):
+    pass
+
+
+class DatabaseError(EvergreenError):
     pass
 
 

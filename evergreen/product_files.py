@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from evergreen.config import Product
+from evergreen.databases import hidden
 from evergreen.errors import ConfigError
 
 S = TypeVar("S", bound=BaseModel)
@@ -80,7 +81,7 @@ def _describe(kind: type[BaseModel], content: dict[str, Any], error: Any) -> str
     if error["type"] == "missing":
         missing = str(error["loc"][-1])
         return f"{missing if where == THE_FILE else f'{where}.{missing}'}: this key is required"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')} (got {hidden(repr(error['input'])):.80})"
 
 
 def _dotted_key(loc: tuple[Any, ...], content: Any) -> str:

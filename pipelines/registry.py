@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from evergreen.databases import connected, first_line, hidden
 from evergreen.digests import digest_file
-from evergreen.errors import RegistryError
+from evergreen.errors import DatabaseError, RegistryError
 from evergreen.promotion import ROLES
 from evergreen.storage import write_bytes
 from pipelines import places
@@ -201,10 +202,8 @@ class Registry(dg.ConfigurableResource):
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
-        local = self.tracking_uri.startswith("sqlite")
-        return str(
-            client.create_experiment(name, str(Path(self.home) / "mlflow" / "artifacts" / name) if local else None)
-        )
+        artifacts = str(Path(self.home) / "mlflow" / "artifacts" / name)
+        return str(client.create_experiment(name, artifacts if places.is_database(self.tracking_uri) else None))
 
     def _ensure_registered_model(self, client: "MlflowClient", name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -249,13 +248,21 @@ class Registry(dg.ConfigurableResource):
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         try:
+            self._refuse_unreachable()
             mlflow.set_tracking_uri(self.tracking_uri)
             yield mlflow.MlflowClient(self.tracking_uri)
-        except (MlflowException, OSError) as problem:
+        except (MlflowException, DatabaseError, OSError) as problem:
             raise RegistryError(
-                f"MLflow at {self.tracking_uri} does not answer as it should ({str(problem).splitlines()[0]:.200}): start that server, or "
-                "unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day again; scoring goes on meanwhile"
+                f"MLflow at {hidden(self.tracking_uri)} does not answer as it should ({first_line(problem, self.tracking_uri)}): "
+                "start that server, or unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day "
+                "again; scoring goes on meanwhile"
             ) from problem
+
+    def _refuse_unreachable(self) -> None:
+        """MLflow itself would try a database that does not answer for a hundred seconds."""
+        if places.is_database(self.tracking_uri) and not self.tracking_uri.startswith("sqlite"):
+            with connected(self.tracking_uri, places.TRACKING_URI):
+                pass
 
 
 @lru_cache(maxsize=16)
