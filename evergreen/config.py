@@ -99,7 +99,8 @@ class SqlSource(Section):
         if named != {"start", "end"}:
             raise ValueError(
                 "a query has the two parameters :start and :end and no others, such as SELECT * FROM flights WHERE "
-                "departure >= :start AND departure < :end ORDER BY id (a colon that begins no parameter is written \\:)"
+                "departure >= :start AND departure < :end ORDER BY id (a colon that begins no parameter is written \\:, "
+                "and :start::date is written CAST(:start AS date))"
             )
         return value
 

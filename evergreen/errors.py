@@ -3,7 +3,7 @@
 EvergreenError
 ├── ConfigError          a YAML file breaks a rule
 ├── SourceError          a delivery cannot be read
-├── DatabaseError        a database cannot be opened
+├── DatabaseError        a database does not open, or does not answer a query
 ├── StorageError
 │   ├── PartitionMissing
 │   └── PartitionCorrupt

@@ -72,7 +72,7 @@ def _begin_snapshot(connection: "Connection", timezone: str) -> None:
 
 
 def _rows(connection: "Connection", kind: str, query: str, bounds: dict[str, datetime]) -> pd.DataFrame:
-    """A query's rows between the bounds, with aware times in UTC. Raises SourceError with what the database said."""
+    """A query's rows between the bounds, with aware times in UTC. Raises DatabaseError with what the database said."""
     from sqlalchemy import DateTime, bindparam, text
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -80,16 +80,17 @@ def _rows(connection: "Connection", kind: str, query: str, bounds: dict[str, dat
         _refuse_text_comparison(kind, query)
     statement = text(query).bindparams(*(bindparam(name, type_=DateTime(timezone=True)) for name in bounds))
     try:
-        table = pd.read_sql(statement, connection, params=bounds)
+        result = connection.execute(statement, bounds)
+        table = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()), coerce_float=True)
     except SQLAlchemyError as problem:
         url = connection.engine.url.render_as_string(hide_password=False)
-        raise SourceError(
+        raise DatabaseError(
             f"source.{kind} fails on {hidden(url)} ({first_line(problem, url)}): correct the query in the product file, or "
-            f"what it reads, and run {bounds['start']:%Y-%m-%d} again"
+            "what it reads"
         ) from None
     twice = sorted(set(table.columns[table.columns.duplicated()]))
     if twice:
-        raise SourceError(f"source.{kind} gives {', '.join(twice)} twice: name the columns of the query, each once")
+        raise DatabaseError(f"source.{kind} gives {', '.join(twice)} twice: name the columns of the query, each once")
     return table.apply(_in_utc)
 
 
@@ -104,7 +105,7 @@ def _refuse_text_comparison(kind: str, query: str) -> None:
     """SQLite keeps times as text: compared letter by letter, 05:00:00 comes before 05:00:00.000000 and T after a space."""
     bare = BARE_BOUND.search(SQLITE_TIME.sub("", query))
     if bare:
-        raise SourceError(
+        raise DatabaseError(
             f"source.{kind} compares with {bare.group()}, but SQLite keeps times as text, and the same moment can be written "
             f"in several ways: compare datetime(column) with datetime({bare.group()}), or julianday, unixepoch or strftime of both"
         )
