@@ -65,7 +65,7 @@ def first_line(problem: BaseException, url: str) -> str:
     text = next(iter(str(getattr(problem, "orig", None) or problem).strip().splitlines()), type(problem).__name__)
     for secret in _secrets(url):
         text = text.replace(secret, "***")
-    return f"{re.sub(r'//.*@', '//***@', text):.200}"
+    return re.sub(r"//\S*@", "//***@", text)[:200]
 
 
 def same_database(one: str, other: str) -> bool:

@@ -247,11 +247,11 @@ class Registry(dg.ConfigurableResource):
         from mlflow.exceptions import MlflowException
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
+        self._refuse_unreachable()
         try:
-            self._refuse_unreachable()
             mlflow.set_tracking_uri(self.tracking_uri)
             yield mlflow.MlflowClient(self.tracking_uri)
-        except (MlflowException, DatabaseError, OSError) as problem:
+        except (MlflowException, OSError) as problem:
             raise RegistryError(
                 f"MLflow at {hidden(self.tracking_uri)} does not answer as it should ({first_line(problem, self.tracking_uri)}): "
                 "start that server, or unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day "
@@ -260,9 +260,13 @@ class Registry(dg.ConfigurableResource):
 
     def _refuse_unreachable(self) -> None:
         """MLflow itself would try a database that does not answer for a hundred seconds."""
-        if places.is_database(self.tracking_uri) and not self.tracking_uri.startswith("sqlite"):
+        if self.tracking_uri.startswith("sqlite") or not places.is_database(self.tracking_uri):
+            return
+        try:
             with connected(self.tracking_uri, places.TRACKING_URI):
                 pass
+        except DatabaseError as problem:
+            raise RegistryError(f"{problem}, and run the same day again; scoring goes on meanwhile") from None
 
 
 @lru_cache(maxsize=16)
