@@ -57,7 +57,7 @@ def parsed(url: str, variable: str) -> "URL":
 
 def hidden(text: str) -> str:
     """`text` without the user, the password and the options of a URL in it."""
-    return re.sub(r"\?.*", "", re.sub(r"//.*@", "//***@", text))
+    return re.sub(r"(://[^?]*)\?.*", r"\1", re.sub(r"//.*@", "//***@", text))
 
 
 def first_line(problem: BaseException, url: str) -> str:

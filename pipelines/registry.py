@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from evergreen.databases import connected, first_line, hidden
 from evergreen.digests import digest_file
@@ -50,7 +51,7 @@ class Registry(dg.ConfigurableResource):
     """The tracking server and the model registry of one installation."""
 
     home: str
-    tracking_uri: str
+    tracking_uri: str = Field(repr=False)
 
     def log(self, run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
         """Log a training run with its model, and register one version.
