@@ -23,7 +23,7 @@ bench: .venv/ready      ## how long a day takes, the disk beside it, and what im
 	$(BIN)/python benchmarks/day.py
 
 lock: .venv/ready       ## resolve the dependencies anew, with hashes and without hosts
-	$(BIN)/uv pip compile -q pyproject.toml --extra sample --extra dev --override overrides.txt --universal --python-version 3.11 \
+	$(BIN)/uv pip compile -q pyproject.toml --extra sample --extra postgres --extra dev --override overrides.txt --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-strip-extras --no-header -o requirements.lock
 
 clean:                  ## forget the environment; data in .evergreen stays

@@ -85,6 +85,30 @@ class PythonSource(Section):
     function: str = Field(pattern=r"^[\w.]+:\w+$", description="module:function")
 
 
+class SqlSource(Section):
+    """Two queries on a database; `:start` and `:end` stand for the moments at which a day begins and ends, end excluded."""
+
+    kind: Literal["sql"]
+    url_from: EnvironmentName
+    events: str = Field(description="query of the events of a day")
+    outcomes: str = Field(description="query of the outcomes that became known on a day")
+
+    @field_validator("events", "outcomes")
+    @classmethod
+    def query_is_bounded(cls, value: str) -> str:
+        named = set(re.findall(r"(?<![:\w\\]):(\w+)(?!:)", value))
+        if named != {"start", "end"}:
+            raise ValueError(
+                "a query has the two parameters :start and :end and no others, such as SELECT * FROM flights WHERE "
+                "departure >= :start AND departure < :end ORDER BY id (a colon that begins no parameter is written \\:, "
+                "and :start::date is written CAST(:start AS date))"
+            )
+        return value
+
+
+SourceConfig = Annotated[FilesSource | PythonSource | SqlSource, Field(discriminator="kind")]
+
+
 class Time(Section):
     event: str = Field(description="column with the time of the event")
     predict_before: Duration = Field(description="a row is predicted this long before its event")
@@ -421,7 +445,7 @@ class Product(Section):
     task: Literal["binary"]
     decision: Decision
     service_levels: ServiceLevels
-    source: Annotated[FilesSource | PythonSource, Field(discriminator="kind")]
+    source: SourceConfig
     time: Time
     id: str
     label: Label

@@ -3,6 +3,7 @@
 EvergreenError
 ├── ConfigError          a YAML file breaks a rule
 ├── SourceError          a delivery cannot be read
+├── DatabaseError        a database does not open, or does not answer a query
 ├── StorageError
 │   ├── PartitionMissing
 │   └── PartitionCorrupt
@@ -26,6 +27,10 @@ class ConfigError(EvergreenError):
 
 
 class SourceError(EvergreenError):
+    pass
+
+
+class DatabaseError(EvergreenError):
     pass
 
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from evergreen.config import Product
+from evergreen.databases import hidden
 from evergreen.errors import ConfigError
 
 S = TypeVar("S", bound=BaseModel)
@@ -93,7 +94,7 @@ def _describe(kind: type[BaseModel], content: dict[str, Any], error: Any) -> str
     message = f"{where}: {error['msg'].removeprefix('Value error, ')}"
     if where.endswith("_from"):  # whoever writes the secret itself there must not find it in a log
         return f"{message}: the name of an environment variable is expected, never the secret"
-    return f"{message} (got {error['input']!r:.80})"
+    return f"{message} (got {hidden(repr(error['input'])):.80})"
 
 
 def _dotted_key(loc: tuple[Any, ...], content: Any) -> str:

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import pandas as pd
 import pyarrow as pa
 
-from evergreen.config import FilesSource, PythonSource
+from evergreen.config import FilesSource, PythonSource, SourceConfig, SqlSource
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError, SourceError
+from evergreen.periods import Periods
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ class Source(Protocol):
         ...
 
 
-def open_source(config: FilesSource | PythonSource, home: Path) -> Source:
+def open_source(config: SourceConfig, periods: Periods, home: Path) -> Source:
     """The source that a product declares; relative file patterns start at `home`."""
+    if isinstance(config, SqlSource):
+        from evergreen.sql import DailyQueries
+
+        return DailyQueries(config, periods)
     if isinstance(config, PythonSource):
         return FunctionSource(import_function(config.function), config.function)
     return daily_files(config, home)

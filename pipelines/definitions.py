@@ -1,5 +1,7 @@
 """The code location: every product's definitions, merged. Importing it loads neither mlflow nor xgboost nor scikit-learn."""
 
+import os
+
 import dagster as dg
 
 from evergreen.config import Product
@@ -30,8 +32,10 @@ def build_definitions() -> dg.Definitions:
     Raises ConfigError, naming the file and the key, where a product file breaks a rule.
     """
     home = str(places.home())
+    # the variable's name, not its content: Dagster keeps the values of resources with each run, and shows them
+    tracking_uri = dg.EnvVar(places.TRACKING_URI) if os.environ.get(places.TRACKING_URI) else places.tracking_uri()
     shared = dg.Definitions(
-        resources={"home": Home(path=home), "registry": Registry(home=home, tracking_uri=places.tracking_uri())},
+        resources={"home": Home(path=home), "registry": Registry(home=home, tracking_uri=tracking_uri)},
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DAGSTER_DATABASE = "EVERGREEN_DAGSTER_POSTGRES_URL"
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 def home() -> Path:
@@ -20,9 +22,20 @@ def dagster_url() -> str:
     return os.environ.get("EVERGREEN_DAGSTER_URL", "http://127.0.0.1:3000")
 
 
+def dagster_database() -> str | None:
+    """The PostgreSQL database of Dagster's runs and events, a secret: EVERGREEN_DAGSTER_POSTGRES_URL, such as
+    postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE. None: they lie in SQLite files in the home."""
+    return os.environ.get(DAGSTER_DATABASE) or None
+
+
 def tracking_uri() -> str:
-    """The MLflow tracking server: MLFLOW_TRACKING_URI, or a SQLite file in the home."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow' / 'mlflow.db'}"
+    """MLflow's store: MLFLOW_TRACKING_URI, a server or a database (then a secret), or a SQLite file in the home."""
+    return os.environ.get(TRACKING_URI) or f"sqlite:///{home() / 'mlflow' / 'mlflow.db'}"
+
+
+def is_database(tracking_uri: str) -> bool:
+    """Whether MLflow's store is a database that this installation opens itself, with artifacts in the home."""
+    return tracking_uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def mlflow_url() -> str:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
+from evergreen.databases import connected, first_line, hidden
 from evergreen.digests import digest_file
-from evergreen.errors import RegistryError
+from evergreen.errors import DatabaseError, RegistryError
 from evergreen.promotion import ROLES
 from evergreen.storage import write_bytes
 from pipelines import places
@@ -49,12 +51,12 @@ class Registry(dg.ConfigurableResource):
     """The tracking server and the model registry of one installation."""
 
     home: str
-    tracking_uri: str
+    tracking_uri: str = Field(repr=False)
 
     @property
     def local(self) -> bool:
         """Whether artifacts lie in the home, and not on a tracking server."""
-        return self.tracking_uri.startswith("sqlite")
+        return places.is_database(self.tracking_uri)
 
     def log(self, run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame") -> dict[str, Any]:
         """Log a training run with its model, and register one version.
@@ -233,8 +235,8 @@ class Registry(dg.ConfigurableResource):
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
-        local = self.tracking_uri.startswith("sqlite")
-        return str(client.create_experiment(name, str(self._artifacts(name)) if local else None))
+        artifacts = str(self._artifacts(name)) if self.local else None
+        return str(client.create_experiment(name, artifacts))
 
     def _artifacts(self, experiment: str) -> Path:
         return Path(self.home) / "mlflow" / "artifacts" / experiment
@@ -281,14 +283,26 @@ class Registry(dg.ConfigurableResource):
         from mlflow.exceptions import MlflowException
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
+        self._refuse_unreachable()
         try:
             mlflow.set_tracking_uri(self.tracking_uri)
             yield mlflow.MlflowClient(self.tracking_uri)
         except (MlflowException, OSError) as problem:
             raise RegistryError(
-                f"MLflow at {self.tracking_uri} does not answer as it should ({str(problem).splitlines()[0]:.200}): start that server, or "
-                "unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day again; scoring goes on meanwhile"
+                f"MLflow at {hidden(self.tracking_uri)} does not answer as it should ({first_line(problem, self.tracking_uri)}): "
+                "start that server, or unset MLFLOW_TRACKING_URI to use the SQLite file in EVERGREEN_HOME, and run the same day "
+                "again; scoring goes on meanwhile"
             ) from problem
+
+    def _refuse_unreachable(self) -> None:
+        """MLflow itself would try a database that does not answer for a hundred seconds."""
+        if self.tracking_uri.startswith("sqlite") or not places.is_database(self.tracking_uri):
+            return
+        try:
+            with connected(self.tracking_uri, places.TRACKING_URI):
+                pass
+        except DatabaseError as problem:
+            raise RegistryError(f"{problem}, and run the same day again; scoring goes on meanwhile") from None
 
 
 def _wanted_aliases(serving: Mapping[str, Any]) -> dict[str, str]:

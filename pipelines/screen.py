@@ -178,7 +178,8 @@ def print_explanation(found: Explanation, product: Product) -> None:
     row = tree.add(f"row: accepted in the batch of {found.day}")
     row.add(", ".join(f"{name}={found.row[name]}" for name in product.features.names))
     events = found.delivery["events"]
-    origin, digest = events.get("file") or events.get("function"), found.delivery["digests"]["events"]
+    origin = events.get("file") or events.get("function") or f"{events['dialect']} database {events['database']}"
+    digest = found.delivery["digests"]["events"]
     row.add(f"delivery: {origin}, read at {found.delivery['read_at']}, digest {digest}")
     served = tree.add(f"served by: {made['served_by']}" + (f", version {made['version']}" if found.model else ""))
     if found.state is None:

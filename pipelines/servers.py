@@ -16,14 +16,14 @@ WORKSPACE = places.REPOSITORY / "workspace.yaml"
 
 
 def serve(dagster_port: int, mlflow_port: int) -> None:
-    """Run Dagster (webserver and daemon) and, for a local tracking store, MLflow; returns when one of them ends."""
+    """Run Dagster (webserver and daemon) and, where its store is a database, MLflow; returns when one of them ends."""
     prepare_home()
     os.environ["EVERGREEN_DAGSTER_URL"] = f"http://{HOST}:{dagster_port}"
     os.environ["EVERGREEN_MLFLOW_URL"] = f"http://{HOST}:{mlflow_port}"
     for port in (dagster_port, mlflow_port):
         _refuse_busy(port)
     commands = [webserver_command(dagster_port), daemon_command()]
-    if places.tracking_uri().startswith("sqlite"):
+    if places.is_database(places.tracking_uri()):
         commands.append(_mlflow_command(mlflow_port))
     print(
         f"Dagster: {os.environ['EVERGREEN_DAGSTER_URL']}   MLflow: {places.mlflow_url()}   (Ctrl-C stops all)",
@@ -59,17 +59,13 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _mlflow_command(port: int) -> list[str]:
-    """One worker and no job runner: two processes instead of fifteen."""
+    """One worker and no job runner: two processes instead of fifteen. The store's URI, a secret, stays off the command line."""
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     (places.home() / "mlflow").mkdir(parents=True, exist_ok=True)
-    store = [
-        "--backend-store-uri",
-        places.tracking_uri(),
-        "--artifacts-destination",
-        str(places.home() / "mlflow" / "artifacts"),
-    ]
-    return [_script("mlflow"), "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = places.tracking_uri()
+    artifacts = ["--artifacts-destination", str(places.home() / "mlflow" / "artifacts")]
+    return [_script("mlflow"), "server", "--host", HOST, "--port", str(port), "--workers", "1", *artifacts]
 
 
 def _refuse_busy(port: int) -> None:

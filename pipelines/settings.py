@@ -1,7 +1,10 @@
 """The settings of the Dagster instance: `configs/dagster.yaml`, written to the home at every start."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
+from evergreen.databases import EXAMPLE, connected, same_database
+from evergreen.errors import ConfigError
 from evergreen.storage import write_bytes
 from pipelines import places
 
@@ -28,8 +31,33 @@ def settings_are_shipped() -> bool:
 
 
 def _wanted() -> dict[str, bytes]:
-    shipped = (places.REPOSITORY / "configs" / "dagster.yaml").read_bytes()
-    return {DAEMON: shipped, IN_PROCESS: shipped + WITHOUT_COMPUTE_LOGS}
+    base = _base()
+    return {DAEMON: base, IN_PROCESS: base + WITHOUT_COMPUTE_LOGS}
+
+
+def _base() -> bytes:
+    """The shipped settings; where Dagster's store is on PostgreSQL, with the name, not the content, of the variable that says so."""
+    shipped, database = (places.REPOSITORY / "configs" / "dagster.yaml").read_bytes(), places.dagster_database()
+    if database is None:
+        return shipped
+    _refuse_unusable(database)
+    return shipped + f"\nstorage:\n  postgres:\n    postgres_url: {{env: {places.DAGSTER_DATABASE}}}\n".encode()
+
+
+def _refuse_unusable(database: str) -> None:
+    """Raises ConfigError or DatabaseError where Dagster would not come up on this database, or MLflow beside it."""
+    if not database.startswith("postgresql+psycopg2://") or find_spec("dagster_postgres") is None:
+        raise ConfigError(
+            f"{places.DAGSTER_DATABASE} needs the extra evergreen[postgres], and a URL that spells the driver out, {EXAMPLE}"
+        )
+    tracking = places.tracking_uri()
+    if tracking.startswith("postgresql") and same_database(database, tracking):
+        raise ConfigError(
+            f"{places.DAGSTER_DATABASE} and {places.TRACKING_URI} lead to one database, but Dagster and MLflow keep tables of "
+            "the same names: give each a database of its own on that server"
+        )
+    with connected(database, places.DAGSTER_DATABASE):
+        pass
 
 
 def _current(name: str) -> bytes | None:
