@@ -1,5 +1,8 @@
 """The health report: the day on one page, and the list of all days."""
 
+from datetime import date
+from typing import Any
+
 import dagster as dg
 
 from assets.stage import Stage
@@ -11,7 +14,7 @@ from pipelines.resources import Home
 
 
 def report_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "report")
 
     @dg.asset(
         **stage.options(
@@ -46,6 +49,6 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
     return [health_report]
 
 
-def _all_days(view: AsOf) -> dict:
+def _all_days(view: AsOf) -> dict[date, dict[str, Any]]:
     """The summary of every day that has a page: the list is of pages, so a later day's belongs in it too."""
     return {day: view.store.read_document("health_report", day) for day in view.store.document_days("health_report")}

@@ -12,6 +12,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from evergreen.monitoring import SCORER_NAMES
+
 WIDTH, LEFT, RIGHT, TOP, PLOT = 640, 48, 12, 62, 170
 ROW = 46
 STYLE = """
@@ -48,6 +50,12 @@ class Mark:
     day: date
     sign: str
     text: str
+
+
+def live_lines(days: pd.DataFrame) -> list[Line]:
+    """A line for each scorer, from one of `monitoring.daily_measures`."""
+    kinds = {"served": "first", "baseline": "second", "first": "third"}
+    return [Line(SCORER_NAMES[name], kind, days[name]) for name, kind in kinds.items() if name in days]
 
 
 def time_plot(
@@ -145,8 +153,10 @@ def _grid(days: Sequence[date], bottom: float, top: float) -> str:
 
 
 def _line(line: Line, days: Sequence[date], bottom: float, top: float) -> str:
-    points = [f"{_x(day.date(), days):.1f},{_y(value, bottom, top):.1f}" for day, value in line.values.dropna().items()]
-    return f'<polyline class="line {line.kind}" points="{" ".join(points)}"/>'
+    known = line.values.dropna()
+    places = zip(pd.DatetimeIndex(known.index).date, known, strict=True)
+    points = " ".join(f"{_x(day, days):.1f},{_y(value, bottom, top):.1f}" for day, value in places)
+    return f'<polyline class="line {line.kind}" points="{points}"/>'
 
 
 def _level(kind: str, y: float) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 import pandas as pd
 
 from evergreen.as_of import AsOf
-from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
-from evergreen.monitoring import MEASURES
+from evergreen.monitoring import daily_measures
 from evergreen.periods import ONE_DAY, Periods
 from evergreen.promotion import serving_as_of
 from evergreen.recipes import recorded_recipe
@@ -58,9 +57,8 @@ class Health:
 
     @cached_property
     def daily(self) -> dict[str, pd.DataFrame]:
-        """Each measure by day, one column a scorer that was measured on some day."""
-        card = self.card[self.card["slice"] == ALL_ROWS].set_index(["day", "scorer"]).sort_index()
-        return {name: card[name].unstack().dropna(axis="columns", how="all") for name in MEASURES}
+        """`daily_measures` of the days shown."""
+        return daily_measures(self.card)
 
 
 def gather(view: AsOf, entries: list[Entry]) -> Health:

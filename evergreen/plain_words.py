@@ -1,7 +1,9 @@
 """A day's health in plain words: good enough or not, what changed, how bad. Where evidence is missing, that is said."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -10,11 +12,9 @@ from evergreen.config import Product
 from evergreen.health import Health, serves_today
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import sentence
-from evergreen.scoring import HEURISTIC
 from evergreen.statistics import mean_interval
 from evergreen.tasks import task_of
 
-SCORER_NAMES = {"served": "what we served", "baseline": "simple baseline", "first": "never retraining"}
 YARDSTICKS = {"baseline": "the simple baseline", "first": "never retraining"}
 WEEK = 7
 WORTH_A_LOOK, LARGE = 0.1, 0.25
@@ -134,7 +134,7 @@ def _served_costs(health: Health) -> pd.Series:
 
 def _who_serves(health: Health) -> str:
     """Who answers, since when within the days shown, and who did before."""
-    who = [_who(line.served_by, line.version) for line in health.scored.itertuples()]
+    who = [_who(line) for line in health.scored.to_dict("records")]
     if serves_today(health.scored, health.day) is None:
         return "Nobody served: the day has no prediction."
     same = next((number for number, name in enumerate(reversed(who)) if name != who[-1]), len(who))
@@ -144,8 +144,8 @@ def _who_serves(health: Health) -> str:
     return f"Served by {who[-1]}, since {'today' if same == 1 else short(since)}; before, by {who[-same - 1]}."
 
 
-def _who(served_by: str, version: int) -> str:
-    return f"the {served_by}" + ("" if served_by == HEURISTIC else f", version {version}")
+def _who(line: dict[Hashable, Any]) -> str:
+    return f"the {line['served_by']}" + (f", version {line['version']}" if line["version"] else "")
 
 
 def _volume(health: Health) -> str:

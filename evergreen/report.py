@@ -13,11 +13,12 @@ from evergreen import plain_words as words
 from evergreen.config import Product
 from evergreen.drift import PREDICTION, weighted_psi
 from evergreen.evaluation import ALL_ROWS
-from evergreen.health import Health
+from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
-from evergreen.plain_words import SCORER_NAMES, short, span
+from evergreen.monitoring import SCORER_NAMES
+from evergreen.plain_words import short, span
+from evergreen.promotion import sentence
 
-LINES = {"served": "first", "baseline": "second", "first": "third"}
 SIGNS = {"promoted": "▲", "kept": "○", "held": "◇"}
 MOST_SHOWN = 8
 
@@ -44,7 +45,7 @@ def render(health: Health, product: Product) -> str:
 
 def summarize(health: Health, product: Product) -> dict[str, Any]:
     """What the list of all days says about this one."""
-    verdict, who = words.judge(health, product), words.serves_today(health.scored, health.day)
+    verdict, who = words.judge(health, product), serves_today(health.scored, health.day)
     return {
         "state": verdict.state,
         "sentence": verdict.sentence,
@@ -78,7 +79,7 @@ def _page(template: str) -> Any:
 def _chart(health: Health, product: Product) -> str | None:
     """Cost by day, who served and what was decided, over the same days; None without a judged day."""
     costs, bound = health.daily["expected_cost"], product.decision.good_enough
-    lines = [charts.Line(SCORER_NAMES[name], kind, costs[name]) for name, kind in LINES.items() if name in costs]
+    lines = charts.live_lines(costs)
     if not lines:
         return None
     return charts.time_plot(
@@ -107,7 +108,9 @@ def _bands(health: Health) -> list[charts.Band]:
 def _costs(health: Health) -> dict[str, Any]:
     """Mean daily cost of each scorer over the `days` that all were measured on; a mean over no day is None."""
     common = health.daily["expected_cost"].dropna()
-    means = {SCORER_NAMES[name]: common[name].mean() if len(common) else None for name in LINES if name in common}
+    means = {
+        SCORER_NAMES[name]: common[name].mean() if len(common) else None for name in SCORER_NAMES if name in common
+    }
     return {"days": len(common), "means": means}
 
 
@@ -122,21 +125,21 @@ def _decision(entry: Entry) -> dict[str, Any]:
         "outcome": entry["decision"],
         "version": entry["candidate"]["version"],
         "from": _day(entry["effective_from"]),
-        "sentence": words.sentence(entry),
+        "sentence": sentence(entry),
     }
 
 
 def _drift(health: Health) -> dict[str, Any]:
     """How far the inputs and the predictions moved, the farthest first; `weighted` is None without a champion."""
-    ordered = health.drift.sort_values("psi", ascending=False)
+    ordered = health.drift.sort_values("psi", ascending=False).to_dict("records")
     lines = [
         {
-            "name": "the predictions" if line.feature == PREDICTION else line.feature,
-            "psi": float(line.psi),
-            "words": words.how_far(line.psi),
-            "weight": None if pd.isna(line.importance) else float(line.importance),
+            "name": "the predictions" if line["feature"] == PREDICTION else line["feature"],
+            "psi": line["psi"],
+            "words": words.how_far(line["psi"]),
+            "weight": None if pd.isna(line["importance"]) else line["importance"],
         }
-        for line in ordered.itertuples()
+        for line in ordered
     ]
     far = [line["name"] for line in lines if line["psi"] >= words.LARGE]
     weighted, reading = weighted_psi(health.drift), _reading(health, "drift")
@@ -155,42 +158,19 @@ def _reading(health: Health, trigger: str) -> dict[str, Any] | None:
 
 
 def _slices(health: Health, product: Product) -> dict[str, Any]:
-    """The dearest slices with enough rows over the judged days shown, beside the average of all rows."""
-    card = health.card.dropna(subset=["expected_cost"])
-    pooled = {scorer: _pooled(card[card.scorer == scorer]) for scorer in ("served", "baseline")}
-    served = pooled["served"]
-    if ALL_ROWS not in served.index:
-        return {"lines": [], "average": None, "small": 0, "least": product.evaluation.slice_rows_at_least}
-    watched = served.drop(ALL_ROWS)
-    enough = watched[watched.rows >= product.evaluation.slice_rows_at_least].sort_values(
-        "expected_cost", ascending=False
-    )
-    average = served.loc[ALL_ROWS]
-    lines = [
-        {
-            "name": line.Index.replace("=", " "),
-            "rows": int(line.rows),
-            "cost": line.expected_cost,
-            "over": line.expected_cost - average.expected_cost,
-            "baseline": _same_rows(pooled["baseline"], line),
-            "happened": line.label,
-            "predicted": line.score,
-        }
-        for line in enough.head(MOST_SHOWN).itertuples()
-    ]
+    """The dearest slices with enough rows over the judged days shown, beside the average of all rows (None without any)."""
+    card, least = health.card.dropna(subset=["expected_cost"]), product.evaluation.slice_rows_at_least
+    served, baseline = (_pooled(card[card.scorer == scorer]) for scorer in ("served", "baseline"))
+    watched = served.drop(ALL_ROWS, errors="ignore")
+    enough = watched[watched.rows >= least].sort_values("expected_cost", ascending=False).head(MOST_SHOWN)
+    # where the baseline did not score every row of a slice, its cost there is of other rows
+    beside = baseline.expected_cost.where(baseline.rows == served.rows.reindex(baseline.index)).reindex(enough.index)
     return {
-        "lines": lines,
-        "average": average,
-        "small": len(watched) - len(enough),
-        "least": product.evaluation.slice_rows_at_least,
+        "lines": enough.assign(baseline=beside).reset_index(names="name").to_dict("records"),
+        "average": served.loc[ALL_ROWS].to_dict() if len(served) else None,
+        "small": int((watched.rows < least).sum()),
+        "least": least,
     }
-
-
-def _same_rows(baseline: pd.DataFrame, slice_served: Any) -> float | None:
-    """The baseline's cost on a slice; None where it was not measured on every row of it."""
-    if slice_served.Index not in baseline.index or baseline.rows[slice_served.Index] != slice_served.rows:
-        return None
-    return float(baseline.expected_cost[slice_served.Index])
 
 
 def _pooled(card: pd.DataFrame) -> pd.DataFrame:
@@ -204,12 +184,16 @@ def _labels(health: Health) -> dict[str, Any]:
     """Labelled share of the days that fell due, what is pending, and how long labels took."""
     days = health.card[(health.card["slice"] == ALL_ROWS) & (health.card.scorer == "served")]
     delays = health.delays
-    quantiles = [span(delays.quantile(share)) for share in (0.5, 0.9)] if len(delays) else []
-    lowest = days.loc[days.coverage.idxmin()] if len(days) else None
+    quantiles = (
+        [span(known) for known in pd.TimedeltaIndex(delays.quantile([0.5, 0.9])).to_pytimedelta()]
+        if len(delays)
+        else []
+    )
+    lowest = days.nsmallest(1, "coverage").to_dict("records")
     return {
         "days": len(days),
         "mean": float(days.coverage.mean()) if len(days) else None,
-        "lowest": None if lowest is None else {"share": float(lowest.coverage), "day": short(lowest.day)},
+        "lowest": {"share": lowest[0]["coverage"], "day": short(lowest[0]["day"])} if lowest else None,
         "arrived": len(delays),
         "median": quantiles[0] if quantiles else None,
         "p90": quantiles[1] if quantiles else None,

@@ -13,9 +13,9 @@ from evergreen.as_of import AsOf, first_decidable_day
 from evergreen.config import Product
 from evergreen.experiments import Experiment
 from evergreen.explain import Explanation
+from evergreen.monitoring import SCORER_NAMES
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import serving_as_of
-from evergreen.report import SCORER_NAMES
 from evergreen.summary import Summary, summarize_life
 from pipelines.resources import Home
 
