@@ -96,4 +96,4 @@ def _batch_columns(product: Product) -> Columns:
     if product.label.matures_at:
         parts |= {product.label.matures_at: "when the label is due"}
     kinds = empty_batch(product).dtypes
-    return {name: (str(kind), parts.get(name, "checked by a rule only")) for name, kind in kinds.items()}
+    return {str(name): (str(kind), parts.get(str(name), "checked by a rule only")) for name, kind in kinds.items()}
