@@ -27,7 +27,9 @@ from pipelines import places
 PRODUCT = "flights"
 FOLDER = places.REPOSITORY / "docs" / "pictures"
 COLORS = 64
-SETTLE = 1.5  # seconds until what was loaded is also drawn
+SETTLE = 4  # seconds until what was loaded is also drawn
+OPEN = """[...document.querySelectorAll('tr')].filter(row => row.innerText.startsWith(%r)).flatMap(row =>
+  [...row.querySelectorAll('*')].filter(part => part.innerText == '[Show Markdown]')).at(-1)?.click()"""
 
 
 def main() -> None:
@@ -41,38 +43,41 @@ def main() -> None:
     decided = sorted(path.stem.removeprefix("day=") for path in (root / "evaluation_report").glob("day=*.json"))
     decided = [known for known in decided if known <= day]
     FOLDER.mkdir(exist_ok=True)
+    newest = _newest_decision(root, day)
     with opened_page() as page:
-        _take(page, "health_report", (root / "reports" / f"{day}.html").as_uri(), "What changed", 900, 1250)
+        _take(page, "health_report", (root / "reports" / f"{day}.html").as_uri(), "What changed", (900, 1250))
         with _webserver() as server:
             asset = f"{server}/assets/{PRODUCT}"
-            _take(page, "lineage", f"{server}/asset-groups/{PRODUCT}", "retrain_decision", 1500, 900)
-            _take(page, "performance", f"{asset}/performance?view=partitions&partition={day}", "log_loss", 1400, 1000)
-            if decided:
-                newest = decided[-1]
-                _take(
-                    page,
-                    "promotion",
-                    f"{asset}/promotion?view=partitions&partition={newest}",
-                    "asked for by",
-                    1400,
-                    900,
-                )
-                _take(page, "gates", f"{asset}/promotion?view=checks", "beats_baseline", 1400, 900)
-                _take(
-                    page,
-                    "evaluation_report",
-                    f"{asset}/evaluation_report?view=partitions&partition={newest}",
-                    "precision_recall",
-                    1400,
-                    1400,
-                )
+            _take(page, "lineage", f"{server}/asset-groups/{PRODUCT}", "retrain_decision", (1500, 800))
+            for name, partition, chart in (
+                ("performance", day, "live"),
+                ("drift", day, "by_feature"),
+                ("evaluation_report", newest, "precision_recall"),
+            ):
+                address = f"{asset}/{name}?view=partitions&partition={partition}"
+                _take(page, name, address, chart, (1300, 800), chart)
+            decision = f"{asset}/promotion?view=partitions&partition={newest}"
+            _take(page, "promotion", decision, "asked for by", (1300, 800))
+            _take(page, "gates", f"{asset}/promotion?view=checks", "beats_baseline", (1300, 800))
 
 
-def _take(page: Page, name: str, address: str, text: str, width: int, height: int) -> None:
-    """A picture of an address, once the page shows a text."""
-    page.open(address, width, height)
+def _newest_decision(root: Path, day: str) -> str:
+    decided = sorted(path.stem.removeprefix("day=") for path in (root / "evaluation_report").glob("day=*.json"))
+    known = [found for found in decided if found <= day]
+    if not known:
+        raise EvergreenError(f"{root} has no retrain up to {day}: replay further, there are no gates to show yet")
+    return known[-1]
+
+
+def _take(page: Page, name: str, address: str, text: str, size: tuple[int, int], chart: str = "") -> None:
+    """A picture of an address, once the page shows a text; `chart` is the metadata entry to open, none by default."""
+    page.open(address, *size)
     page.wait_for(f"document.body && document.body.innerText.includes({text!r})")
     time.sleep(SETTLE)
+    if chart:
+        page.value(OPEN % chart)
+        page.wait_for("[...document.images].some(image => image.src.startsWith('data:') && image.naturalWidth)")
+        time.sleep(1)
     image = Image.open(io.BytesIO(page.picture())).convert("RGB")
     path = FOLDER / f"{name}.png"
     image.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)

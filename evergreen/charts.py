@@ -17,7 +17,7 @@ from evergreen.monitoring import SCORER_NAMES
 WIDTH, LEFT, RIGHT, TOP, PLOT = 640, 48, 12, 62, 170
 ROW = 46
 STYLE = """
-text{font:13px system-ui,sans-serif;fill:#374151}.grid{stroke:#e5e7eb}.bound{stroke:#b91c1c;stroke-dasharray:8 4}
+text{font:18px system-ui,sans-serif;fill:#374151}.grid{stroke:#e5e7eb}.bound{stroke:#b91c1c;stroke-dasharray:8 4}
 text.red{fill:#b91c1c}.line{fill:none;stroke-width:2}.first{stroke:#1d4ed8;stroke-width:3}
 .second{stroke:#b45309;stroke-dasharray:7 3}.third{stroke:#6b7280;stroke-dasharray:2 3}
 .bar,.band{fill:#bfdbfe}.band.odd{fill:#93c5fd}.band.none{fill:#e5e7eb}.paper{fill:#fff}text.mark{font-size:16px}
