@@ -37,7 +37,7 @@ def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
         found = label_day(outcomes, view.recent_due_times(), view.labelled_before(), product, view.day)
         digest = view.store.write("labels", view.day, found.entries)
         due = view.newly_mature_days()
-        coverage = coverage_line(view.coverage(due)) if due else {"coverage": None}
+        coverage = coverage_line(view.mature(min(due)).on(due).coverage) if due else {"coverage": None}
         return stage.result(
             "labels",
             {

@@ -26,7 +26,7 @@ from pipelines import places
 
 PRODUCT = "flights"
 FOLDER = places.REPOSITORY / "docs" / "pictures"
-COLORS = 64
+COLORS = 128
 SETTLE = 4  # seconds until what was loaded is also drawn
 OPEN = """[...document.querySelectorAll('tr')].filter(row => row.innerText.startsWith(%r)).flatMap(row =>
   [...row.querySelectorAll('*')].filter(part => part.innerText == '[Show Markdown]')).at(-1)?.click()"""

@@ -91,12 +91,9 @@ class AsOf:
         log = self.label_log(self.back(self.product.label.matched_for), self.day - ONE_DAY)
         return set(log.id[log.label.notna()])
 
-    def mature(self, first: date, columns: list[str] | None = None) -> MatureRows:
-        """Rows from `first` on that are mature at the end of the as-of day, with their labels as known then.
-
-        `columns` of the batch, `due_columns` among them; None reads all that the product names.
-        """
-        events = self.events(first, columns)
+    def mature(self, first: date) -> MatureRows:
+        """Rows from `first` on that are mature at the end of the as-of day, with their labels as known then."""
+        events = self.events(first)
         due = due_times(events, self.product)
         day = Periods.of(self.product.time).holding(due.event_time)
         events = events.assign(day=day, event_time=due.event_time, matures_at=due.matures_at)
@@ -111,10 +108,6 @@ class AsOf:
         }
         coverage = pd.DataFrame(counts).fillna(0).astype("int64").sort_index()
         return MatureRows(labelled, coverage)
-
-    def coverage(self, days: list[date]) -> pd.DataFrame:
-        """`MatureRows.coverage` of these days alone, without reading their features."""
-        return self.mature(min(days), due_columns(self.product)).on(days).coverage
 
     def newly_mature_days(self) -> list[date]:
         """Days that were not yet wholly mature the day before, and are now."""
