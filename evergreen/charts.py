@@ -20,7 +20,7 @@ STYLE = """
 text{font:18px system-ui,sans-serif;fill:#374151}.grid{stroke:#e5e7eb}.bound{stroke:#b91c1c;stroke-dasharray:8 4}
 text.red{fill:#b91c1c}.line{fill:none;stroke-width:2}.first{stroke:#1d4ed8;stroke-width:3}
 .second{stroke:#b45309;stroke-dasharray:7 3}.third{stroke:#6b7280;stroke-dasharray:2 3}
-.bar,.band{fill:#bfdbfe}.band.odd{fill:#93c5fd}.band.none{fill:#e5e7eb}.paper{fill:#fff}text.mark{font-size:16px}
+.bar,.band{fill:#bfdbfe}.band.odd{fill:#93c5fd}.paper{fill:#fff}text.mark{font-size:16px}
 """
 
 
@@ -35,12 +35,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """A stretch of days with one text in it: `kind` is the empty string, `odd` or `none`."""
+    """A stretch of days with one text in it: `odd` ones are drawn darker, to tell neighbours apart."""
 
     first: date
     last: date
     text: str
-    kind: str
+    odd: bool
 
 
 @dataclass(frozen=True)
@@ -177,10 +177,11 @@ def _band(band: Band, days: Sequence[date], y: float) -> str:
     """A day's stretch reaches half a day to both sides, within the plot."""
     half = (WIDTH - LEFT - RIGHT) / max(1, len(days) - 1) / 2
     left, right = max(LEFT, _x(band.first, days) - half), min(WIDTH - RIGHT, _x(band.last, days) + half)
+    kind = "band odd" if band.odd else "band"
     shown = band.text if right - left > 9 * len(band.text) else ""
     return (
         f"<g><title>{escape(band.text)}, {_short(band.first)} to {_short(band.last)}</title>"
-        f'<rect class="band {band.kind}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="18"/>'
+        f'<rect class="{kind}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="18"/>'
         f'<text x="{(left + right) / 2:.1f}" y="{y + 14}" text-anchor="middle">{escape(shown)}</text></g>'
     )
 

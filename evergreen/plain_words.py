@@ -43,11 +43,11 @@ def judge(health: Health, product: Product) -> Verdict:
     good = served.mean() <= target.at_most
     costs = target.metric == "expected_cost"
     what, unit = ("a prediction cost", f" {product.decision.currency}") if costs else ("the log-loss was", "")
-    sentence = (
+    said = (
         f"Over {_judged_days(len(served))}, {what} {served.mean():.3f}{unit} on average, {'within' if good else 'over'} the bound "
         f"of {target.at_most:g}{unit}.{until}"
     )
-    return Verdict("good enough" if good else "not good enough", sentence)
+    return Verdict("good enough" if good else "not good enough", said)
 
 
 def without_a_model(health: Health, product: Product) -> str | None:

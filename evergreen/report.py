@@ -46,12 +46,7 @@ def render(health: Health, product: Product) -> str:
 def summarize(health: Health, product: Product) -> dict[str, Any]:
     """What the list of all days says about this one."""
     verdict, who = words.judge(health, product), serves_today(health.scored, health.day)
-    return {
-        "state": verdict.state,
-        "sentence": verdict.sentence,
-        "served_by": who or "nobody",
-        "decision": health.decision["sentence"],
-    }
+    return {"state": verdict.state, "sentence": verdict.sentence, "served_by": who or "nobody"}
 
 
 def render_index(days: Mapping[date, Mapping[str, Any]], product: Product) -> str:
@@ -100,7 +95,7 @@ def _bands(health: Health) -> list[charts.Band]:
     who = health.scored.served_by + health.scored.version.map(lambda version: f" v{version}" if version else "")
     stretches = who.groupby((who != who.shift()).cumsum())
     return [
-        charts.Band(days.index[0].date(), days.index[-1].date(), days.iloc[0], "odd" if number % 2 else "")
+        charts.Band(days.index[0].date(), days.index[-1].date(), days.iloc[0], number % 2 == 1)
         for number, (_, days) in enumerate(stretches)
     ]
 
@@ -122,8 +117,6 @@ def _decision(entry: Entry) -> dict[str, Any]:
     return {
         "day": _day(entry["as_of"]),
         "sign": SIGNS[entry["decision"]],
-        "outcome": entry["decision"],
-        "version": entry["candidate"]["version"],
         "from": _day(entry["effective_from"]),
         "sentence": sentence(entry),
     }

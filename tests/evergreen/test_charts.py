@@ -49,7 +49,7 @@ def test_a_plot_names_its_lines_bound_bands_and_marks_in_text():
         DAYS,
         [line([1.0] * 5)],
         1.8,
-        [Band(DAYS[0], DAYS[4], "champion v3", "")],
+        [Band(DAYS[0], DAYS[4], "champion v3", False)],
         [Mark(DAYS[2], "▲", "promoted")],
     )
     assert {"what we <served>", "the bound of 1.8", "who served", "champion v3", "retrains", "▲"} <= set(words(chart))
@@ -57,7 +57,7 @@ def test_a_plot_names_its_lines_bound_bands_and_marks_in_text():
 
 
 def test_a_band_too_narrow_for_its_text_keeps_it_for_the_pointer_alone():
-    chart = charts.time_plot("costs", DAYS, [], bands=[Band(DAYS[0], DAYS[0], "champion version 12", "")])
+    chart = charts.time_plot("costs", DAYS, [], bands=[Band(DAYS[0], DAYS[0], "champion version 12", True)])
     assert "champion version 12" not in words(chart)
     assert "<title>champion version 12, 1 Jan to 1 Jan</title>" in chart
 
