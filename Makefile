@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test ui check bench lock clean
+.PHONY: run test live ui check bench lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
@@ -9,6 +9,9 @@ run: .venv/ready        ## replay the first twelve weeks of the flights of 2013,
 
 test: .venv/ready       ## the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+live: .venv/ready       ## the tests that wait for the clock: the real daemon, killed and started again
+	$(BIN)/pytest tests/live
 
 ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on loopback
 	$(BIN)/evergreen ui

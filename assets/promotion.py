@@ -11,10 +11,9 @@ from evergreen import gates
 from evergreen.config import Product
 from evergreen.errors import LedgerError
 from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after
+from pipelines import tags
 from pipelines.registry import Registry
 from pipelines.resources import Home
-
-REQUESTED_BY = "evergreen/requested_by"
 
 
 def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -36,7 +35,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
         day, ledger = stage.day(context), home.promotions(product)
         entry = ledger.find(stage.decision(day))
         if entry is None:
-            requested_by = context.run.tags.get(REQUESTED_BY, "hand")
+            requested_by = context.run.tags.get(tags.REQUESTED_BY, "hand")
             content = _decide(stage, home, day, {"requested_by": requested_by, "dagster_run": context.run.run_id})
             entry = ledger.append(stage.decision(day), content)
         registry.project(product.name, ledger.entries()[-1]["serving"])

@@ -10,8 +10,8 @@ from assets.stage import ROW_COUNT, Stage, table
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
+from evergreen.scoring import keep_answers, score_by_ladder, try_model
 from evergreen.scoring import predictions as predictions_table
-from evergreen.scoring import score_by_ladder, try_model
 from evergreen.tasks import Floats
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -38,7 +38,8 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         **stage.options(
             "predictions",
             "The score and the action for each row, by champion → previous → baseline → heuristic; the baseline and the first "
-            "champion score beside it as yardsticks. Reads the promotion ledger, not an asset: who serves was decided earlier.",
+            "champion score beside it as yardsticks. A day that is done again keeps its answers. Reads the promotion ledger, not "
+            "an asset: who serves was decided earlier.",
             deps=["batch"],
             kinds={"parquet", "scikitlearn"},
             depends_on=["features", "decision", "heuristic"],
@@ -67,12 +68,14 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         scored = score_by_ladder(rows, serving, predict, product)
         yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in ("baseline", "first")}
         made = predictions_table(rows, scored, yardsticks, product, entry["digest"] if entry else None)
+        if store.path("predictions", day).exists():
+            made = keep_answers(made, store.read("predictions", day))
         digest = store.write("predictions", day, made)
         yield stage.result(
             "predictions",
             {
                 ROW_COUNT: len(made),
-                "served_by": scored.served_by,
+                "served_by": ", ".join(made.served_by.unique()) or "nobody",
                 "version": scored.record["version"] if scored.record else "none",
                 "mean_score": float(made.score.mean()) if len(made) else None,
                 "actions": int(made.action.sum()),

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from croniter import croniter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evergreen.digests import digest_json
@@ -12,6 +13,14 @@ from evergreen.durations import Duration, WholeDays
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower case, digits and underscores")]
+Address = Annotated[str, Field(pattern=r"^[^\s@<>,]+@[^\s@<>,]+$", description="an e-mail address, without a name")]
+EnvironmentName = Annotated[
+    str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="environment variable that holds the secret, never the secret")
+]
+
+
+def _is_cron(line: str) -> bool:
+    return len(line.split()) == 5 and croniter.is_valid(line)
 
 
 class Section(BaseModel):
@@ -55,7 +64,9 @@ class Decision(Section):
 
 
 class ServiceLevels(Section):
-    freshness: Duration = Field(description="longest time between two scored days before the asset shows as stale")
+    freshness: Duration = Field(
+        description="longest time between two scored days; then the asset shows as stale and people are told"
+    )
     scoring_latency_p99: Duration = Field(description="bound for one row through the model, 99th percentile")
 
 
@@ -86,6 +97,17 @@ class Time(Section):
     start: date
     end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
     timezone: str = Field(description="the time zone in which a day begins and ends")
+    daily_job: str = Field(
+        "30 2 * * *",
+        description="cron line: when the daily job runs, in `timezone`; after the deliveries of the day that has ended",
+    )
+
+    @field_validator("daily_job")
+    @classmethod
+    def daily_job_is_a_cron_line(cls, value: str) -> str:
+        if not _is_cron(value):
+            raise ValueError(f"{value!r} is not a cron line of five fields such as '30 2 * * *'")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -276,8 +298,83 @@ class Retraining(Section):
     @field_validator("schedule")
     @classmethod
     def schedule_is_known(cls, value: str) -> str:
-        if value not in ("daily", "weekly") and len(value.split()) != 5:
+        if value not in ("daily", "weekly") and not _is_cron(value):
             raise ValueError(f"{value!r} is neither daily, weekly nor a cron line of five fields such as '0 4 * * 1'")
+        return value
+
+
+class LogChannel(Section):
+    """The log of the alert sensor, in the Dagster UI and on its console."""
+
+    kind: Literal["log"]
+
+    @property
+    def name(self) -> str:
+        return "log"
+
+
+class WebhookChannel(Section):
+    """A POST of JSON with a `text`, as chat services take it, and the incidents as fields."""
+
+    kind: Literal["webhook"]
+    url_from: EnvironmentName
+
+    @property
+    def name(self) -> str:
+        return f"webhook {self.url_from}"
+
+
+class EmailChannel(Section):
+    """A mail over SMTP."""
+
+    kind: Literal["email"]
+    to: list[Address] = Field(min_length=1)
+    sender: Address
+    host: str = Field(description="of the SMTP server")
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "ssl", "none"] = "starttls"
+    user: str | None = Field(None, description="none: the server asks for no login")
+    password_from: EnvironmentName | None = None
+
+    @property
+    def name(self) -> str:
+        return f"email {', '.join(self.to)}"
+
+    @model_validator(mode="after")
+    def login_is_whole_and_hidden(self) -> "EmailChannel":
+        if (self.user is None) != (self.password_from is None):
+            raise ValueError("give both user and password_from (the variable that holds the password), or neither")
+        if self.user is not None and self.security == "none":
+            raise ValueError("security none would send the password in clear: write starttls or ssl")
+        return self
+
+
+Channel = Annotated[LogChannel | WebhookChannel | EmailChannel, Field(discriminator="kind")]
+
+
+class MessageRate(Section):
+    messages: int = Field(10, ge=1)
+    per: Duration = Field(timedelta(hours=1), gt=timedelta(0))
+
+
+class Alerts(Section):
+    """Who is told what asks for a person, and how often."""
+
+    channels: list[Channel] = Field([LogChannel(kind="log")], min_length=1)
+    remind_after: Duration = Field(
+        timedelta(hours=24),
+        gt=timedelta(0),
+        description="until an open incident is told again; after that, twice as long each time",
+    )
+    at_most: MessageRate = Field(MessageRate(), description="a channel; what exceeds it waits, and comes in one digest")
+
+    @field_validator("channels")
+    @classmethod
+    def channels_differ(cls, value: list[Channel]) -> list[Channel]:
+        names = [channel.name for channel in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"told twice: {'; '.join(twice)}")
         return value
 
 
@@ -307,6 +404,7 @@ class Product(Section):
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     retraining: Retraining = Retraining()
+    alerts: Alerts = Alerts()
     heuristic: Heuristic
 
     @model_validator(mode="after")

@@ -80,7 +80,10 @@ def _describe(kind: type[BaseModel], content: dict[str, Any], error: Any) -> str
     if error["type"] == "missing":
         missing = str(error["loc"][-1])
         return f"{missing if where == THE_FILE else f'{where}.{missing}'}: this key is required"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
+    message = f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    if where.endswith("_from"):  # whoever writes the secret itself there must not find it in a log
+        return f"{message}: the name of an environment variable is expected, never the secret"
+    return f"{message} (got {error['input']!r:.80})"
 
 
 def _dotted_key(loc: tuple[Any, ...], content: Any) -> str:

@@ -64,6 +64,14 @@ def heuristic(serving: dict[str, Any], product: Product) -> float:
     return float(serving.get("base_rate", product.heuristic.before_training))
 
 
+def keep_answers(made: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
+    """The day's predictions when it is done again: what was answered stays answered, new rows are added, rows that are gone go."""
+    kept = answered[answered.id.isin(made.id)]
+    added = made[~made.id.isin(kept.id)]
+    order = pd.Series(range(len(made)), index=made.id)
+    return pd.concat([kept, added]).sort_values("id", key=lambda ids: ids.map(order)).reset_index(drop=True)
+
+
 def predictions(
     rows: pd.DataFrame, scored: Scored, yardsticks: dict[str, Floats | None], product: Product, head: str | None
 ) -> pd.DataFrame:

@@ -34,6 +34,11 @@ def open_source(config: FilesSource | PythonSource, home: Path) -> Source:
     """The source that a product declares; relative file patterns start at `home`."""
     if isinstance(config, PythonSource):
         return FunctionSource(import_function(config.function), config.function)
+    return daily_files(config, home)
+
+
+def daily_files(config: FilesSource, home: Path) -> "DailyFiles":
+    """The files of a product; relative patterns start at `home`."""
     return DailyFiles(str(home / config.events), str(home / config.outcomes))
 
 
@@ -57,13 +62,29 @@ class DailyFiles:
     outcomes: str
 
     def read(self, day: date) -> Delivery:
-        paths = {"events": Path(self.events.format(day=day)), "outcomes": Path(self.outcomes.format(day=day))}
+        paths = self._paths(day)
+        # before the content is read: a file that is replaced meanwhile shows as changed, and is read again
+        provenance = {kind: _provenance(path) for kind, path in paths.items() if path.exists()}
         tables = {kind: read_table(path) for kind, path in paths.items()}
-        provenance = {
-            kind: {"file": str(path), "sha256": digest_file(path), "bytes": path.stat().st_size}
-            for kind, path in paths.items()
-        }
         return Delivery(tables["events"], tables["outcomes"], provenance)
+
+    def arrived(self, day: date) -> int | None:
+        """When the newer of a day's two files took its place, in nanoseconds since 1970; None while one is missing."""
+        try:
+            return max(path.stat().st_ctime_ns for path in self._paths(day).values())
+        except FileNotFoundError:
+            return None
+
+    def fingerprint(self, day: date) -> dict[str, str]:
+        """The SHA-256 of a day's two files, as provenance records them."""
+        return {kind: digest_file(path) for kind, path in self._paths(day).items()}
+
+    def _paths(self, day: date) -> dict[str, Path]:
+        return {"events": Path(self.events.format(day=day)), "outcomes": Path(self.outcomes.format(day=day))}
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    return {"file": str(path), "sha256": digest_file(path), "bytes": path.stat().st_size}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""The command line: `evergreen replay | status | explain | experiment | validate-config | ui`.
+"""The command line: `evergreen replay | status | alerts | explain | experiment | validate-config | ui`.
 
 Heavy imports wait inside the commands, so that `--help` answers at once.
 """
 
+import logging
 import sys
 from datetime import date, datetime
 from pathlib import Path
@@ -58,6 +59,25 @@ def status(product: ProductName = "flights") -> None:
     from pipelines.screen import print_status
 
     print_status(_product(product), _home())
+
+
+@app.command()
+def alerts(
+    product: ProductName = "flights",
+    test: Annotated[bool, typer.Option("--test", help="send a test message on every channel instead")] = False,
+) -> None:
+    """What asks for a person now: what, since when, how bad, what to do."""
+    from pipelines.alerting import send_test
+    from pipelines.screen import print_alerts
+
+    found = _product(product)
+    if not test:
+        print_alerts(found, _home())
+        return
+    receipts = send_test(found, logging.getLogger("evergreen"))
+    print(*receipts, sep="\n")
+    if any(receipt.problem for receipt in receipts):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pipelines.jobs import daily_job, experiment_job, product_assets, retrain_jo
 from pipelines.registry import Registry
 from pipelines.resources import Home
 from pipelines.schedules import daily_schedule, retrain_schedule
-from pipelines.sensors import failure_sensor, retrain_sensor
+from pipelines.sensors import product_sensors
 
 
 def product_definitions(product: Product) -> dg.Definitions:
@@ -18,7 +18,7 @@ def product_definitions(product: Product) -> dg.Definitions:
         assets=product_assets(product),
         jobs=[daily_job(product), retrain_job(product), experiment_job(product)],
         schedules=[daily_schedule(product), retrain_schedule(product)],
-        sensors=[retrain_sensor(product), failure_sensor(product)],
+        sensors=product_sensors(product),
     )
 
 

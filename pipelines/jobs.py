@@ -1,6 +1,7 @@
 """A product's jobs. The daily job and the retrain job materialize disjoint assets; one run at a time a product (configs/dagster.yaml)."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,6 +17,8 @@ from assets.scoring import scoring_assets
 from assets.training import training_assets
 from assets.validation import validation_assets
 from evergreen.config import Product
+from evergreen.promotion import decision_id
+from pipelines import tags
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -23,11 +26,15 @@ if TYPE_CHECKING:
 Stages = tuple[Callable[[Product], list[dg.AssetsDefinition]], ...]
 DAILY_STAGES = (ingestion_assets, validation_assets, labeling_assets, scoring_assets, monitoring_assets, report_assets)
 RETRAIN_STAGES = (training_assets, evaluation_assets, promotion_assets)
-PRODUCT_TAG = "evergreen/product"
 
 
 def daily_name(product: Product) -> str:
     return f"{product.name}_daily"
+
+
+def daily_key(product: Product, day: date) -> str:
+    """The run key under which a day is first asked for."""
+    return f"daily/{decision_id(product.name, day)}"
 
 
 def retrain_name(product: Product) -> str:
@@ -65,7 +72,7 @@ def experiment_job(product: Product) -> dg.JobDefinition:
 
     @dg.job(
         name=experiment_name(product),
-        tags={PRODUCT_TAG: product.name},
+        tags={tags.PRODUCT: product.name},
         description="Compare an overlay with the current recipe.",
     )
     def job() -> None:
@@ -76,4 +83,6 @@ def experiment_job(product: Product) -> dg.JobDefinition:
 
 def _job(name: str, stages: Stages, product: Product, description: str) -> "AssetJob":
     selection = dg.AssetSelection.assets(*[key for stage in stages for asset in stage(product) for key in asset.keys])
-    return dg.define_asset_job(name, selection=selection, description=description, tags={PRODUCT_TAG: product.name})
+    return dg.define_asset_job(
+        name, selection=selection, description=description, tags={tags.PRODUCT: product.name, **tags.RETRY_WHOLE}
+    )

@@ -17,19 +17,18 @@ from croniter import croniter
 
 from evergreen.config import FilesSource, Product
 from evergreen.errors import EvergreenError
-from evergreen.periods import ONE_DAY, Periods, days_between
+from evergreen.periods import ONE_DAY, Periods
 from evergreen.promotion import decision_id, serving_as_of
 from evergreen.sources import import_function
-from pipelines import places
+from pipelines import places, tags
 from pipelines.failures import RunFailed, explain_failure
-from pipelines.instance import close_interrupted_runs, opened_instance, succeeded
+from pipelines.instance import close_interrupted_runs, days_left, opened_instance, succeeded
 from pipelines.jobs import daily_name, retrain_name
 from pipelines.registry import Registry
 from pipelines.resources import Home
 from pipelines.schedules import daily_schedule, retrain_schedule
 from pipelines.sensors import retrain_sensor
 
-IN_PROCESS_TAG = "evergreen/in_process"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -56,10 +55,10 @@ class Replay:
     def run(self, last: date, watcher: Watcher) -> int:
         """Every day up to `last` that is not done yet; returns how many were done. Raises RunFailed at the first run that fails."""
         jobs = {daily_name(self.product), retrain_name(self.product)}
-        if close_interrupted_runs(self.instance, jobs, IN_PROCESS_TAG):
+        if close_interrupted_runs(self.instance, jobs, tags.IN_PROCESS):
             watcher.note("A run that was interrupted is done again.")
         self._repair_aliases(watcher)
-        left = self.days_left(last)
+        left = days_left(self.instance, self.product, last)
         watcher.starts(len(left))
         resumed = [left[0] - ONE_DAY] if left else [last]
         for day in resumed:
@@ -69,13 +68,6 @@ class Replay:
             happened = self._live_through(day)
             watcher.day(day, self.serving(day), "; ".join(happened))
         return len(left)
-
-    def days_left(self, last: date) -> list[date]:
-        """The days from the first one that is not done; done means that its report, the last daily asset, exists on the instance."""
-        done = self.instance.get_materialized_partitions(dg.AssetKey([self.product.name, "health_report"]))
-        days = days_between(self.product.time.start, last)
-        first = next((number for number, day in enumerate(days) if str(day) not in done), len(days))
-        return days[first:]
 
     def serving(self, day: date) -> str:
         """Who serves on a day, in words."""
@@ -137,7 +129,7 @@ class Replay:
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=request.partition_key,
-            tags={**request.tags, "dagster/run_key": request.run_key or "", IN_PROCESS_TAG: "true"},
+            tags={**request.tags, tags.RUN_KEY: request.run_key or "", tags.IN_PROCESS: "true"},
             run_config=QUIET,
             raise_on_error=False,
         )

@@ -1,6 +1,8 @@
 """What assets are given: the home with its stores and ledgers, and the model registry."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -11,12 +13,22 @@ from evergreen.ledger import Ledger
 from evergreen.sources import Source, open_source
 from evergreen.storage import Store
 from pipelines import places
+from pipelines.alive import alive
 
 
 class Home(dg.ConfigurableResource):
     """The folder in which everything lies; the only way from an asset to a path."""
 
     path: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> "Iterator[Home]":
+        """The home, for a run: while it is in use, the run shows that it is alive."""
+        if context.run is None:
+            yield self
+            return
+        with alive(context.run.run_id):
+            yield self
 
     def store(self, product: Product) -> Store:
         return Store(Path(self.path) / product.name)
@@ -28,8 +40,13 @@ class Home(dg.ConfigurableResource):
     def evaluation_sets(self, product: Product) -> Ledger:
         return self._ledger(product, "evaluation_sets")
 
-    def alerts(self, product: Product) -> Ledger:
-        return self._ledger(product, "alerts")
+    def failed_runs(self, product: Product) -> Ledger:
+        """Failed runs, and which of them are mended."""
+        return self._ledger(product, "failed_runs")
+
+    def incidents(self, product: Product) -> Ledger:
+        """What was found to ask for a person, and who was told when."""
+        return self._ledger(product, "incidents")
 
     def source(self, product: Product) -> Source:
         return open_source(product.source, Path(self.path))

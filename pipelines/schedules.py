@@ -1,44 +1,49 @@
-"""When a product's jobs run by the clock. A tick at any moment asks for the newest day that is over."""
+"""When a product's jobs run by the clock. A tick at any moment asks for days that are over, never for one that is not."""
 
 from datetime import datetime
 
 import dagster as dg
 
-from assets.promotion import REQUESTED_BY
 from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.periods import Periods
 from evergreen.promotion import decision_id
 from evergreen.training import evidence_missing
-from pipelines.jobs import daily_name, retrain_name
+from pipelines import tags
+from pipelines.instance import days_left
+from pipelines.jobs import daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
-DAILY_CRON = "30 2 * * *"
+CATCH_UP = 100  # days that one tick asks for at most, the oldest first
 RETRAIN_CRONS = {"daily": "0 4 * * *", "weekly": "0 4 * * 1"}
 
 
 def daily_schedule(product: Product) -> dg.ScheduleDefinition:
-    """Every night, the day that has just ended."""
+    """Every night, the day that has just ended, and before it the days that nobody did: a weekend without a daemon, or a new product's
+    past. Each day is asked for once; the queue does them in order."""
 
     @dg.schedule(
         name=f"{product.name}_daily_schedule",
         job_name=daily_name(product),
-        cron_schedule=DAILY_CRON,
+        cron_schedule=product.time.daily_job,
         execution_timezone=product.time.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Runs the daily job for the day that has just ended.",
+        description="Runs the daily job for the day that has just ended, and for days before it that were not done.",
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         day = Periods.of(product.time).last_ended(context.scheduled_execution_time)
         if not Periods.of(product.time).known(day):
             return dg.SkipReason(_outside(product, context.scheduled_execution_time))
-        return dg.RunRequest(run_key=f"daily/{decision_id(product.name, day)}", partition_key=str(day))
+        left = days_left(context.instance, product, day)
+        if not left:
+            return dg.SkipReason(f"{day} is done already, and every day before it")
+        return [dg.RunRequest(run_key=daily_key(product, asked), partition_key=str(asked)) for asked in left[:CATCH_UP]]
 
     return schedule
 
 
 def retrain_schedule(product: Product) -> dg.ScheduleDefinition:
-    """As the product declares, as of the day that has just ended."""
+    """As the product declares, as of the newest day that was monitored."""
 
     @dg.schedule(
         name=f"{product.name}_retrain_schedule",
@@ -46,18 +51,23 @@ def retrain_schedule(product: Product) -> dg.ScheduleDefinition:
         cron_schedule=RETRAIN_CRONS.get(product.retraining.schedule, product.retraining.schedule),
         execution_timezone=product.time.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Retrains {product.retraining.schedule}, unless the day has been decided already.",
+        description=f"Retrains {product.retraining.schedule}, unless the newest monitored day has been decided already.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, home: Home) -> dg.RunRequest | dg.SkipReason:
         day = Periods.of(product.time).last_ended(context.scheduled_execution_time)
         if not Periods.of(product.time).known(day):
             return dg.SkipReason(_outside(product, context.scheduled_execution_time))
+        monitored = [done for done in home.store(product).document_days("retrain_decision") if done <= day]
+        if not monitored:
+            return dg.SkipReason("no day has been monitored yet")
+        day = monitored[-1]
         key = decision_id(product.name, day)
-        if home.promotions(product).find(key):
-            return dg.SkipReason(f"{key} is decided already")
+        decided = home.promotions(product).entries()
+        if decided and decided[-1]["as_of"] >= str(day):
+            return dg.SkipReason(f"{key} is decided already, or a later day is")
         if missing := evidence_missing(AsOf(home.store(product), product, day)):
             return dg.SkipReason(missing)
-        return dg.RunRequest(run_key=f"retrain/{key}", partition_key=str(day), tags={REQUESTED_BY: "schedule"})
+        return dg.RunRequest(run_key=f"retrain/{key}", partition_key=str(day), tags={tags.REQUESTED_BY: "schedule"})
 
     return schedule
 

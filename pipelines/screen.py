@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.tree import Tree
@@ -13,6 +14,7 @@ from evergreen.as_of import AsOf, first_decidable_day
 from evergreen.config import Product
 from evergreen.experiments import Experiment
 from evergreen.explain import Explanation
+from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import serving_as_of
@@ -127,9 +129,28 @@ def print_status(product: Product, home: Home) -> None:
         "pending labels",
         f"{int((pending.mature - pending.labelled).sum())} of the last {product.label.matched_for.days} days' mature rows",
     )
-    table.add_row("alerts", f"{len(home.alerts(product).entries())} failed runs on record")
+    found = open_incidents(home.incidents(product).entries())
+    table.add_row("open incidents", "\n".join(escape(incident.what) for incident in found) or "none")
     table.add_row("report", str(store.root / "reports" / f"{last}.html"))
     console.print(table)
+
+
+def print_alerts(product: Product, home: Home) -> None:
+    """The open incidents, as the alert sensor last saw them."""
+    history = home.incidents(product).entries()
+    sent = last_sent(history)
+    table = Table(
+        "what", "since", "how bad", "what to do", "seen", "last sent", title=f"{product.name}, open incidents"
+    )
+    for incident in open_incidents(history):
+        last = shown(sent[incident.id]) if incident.id in sent else "not yet"
+        seen = str(len(incident.seen))
+        cells = (incident.what, shown(incident.since), incident.severity, incident.to_do, seen, last)
+        table.add_row(*(escape(cell) for cell in cells))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(f"{product.name}: no incident is open, as far as {product.name}_alert_sensor has looked.")
 
 
 def _serving(product: Product, entry: dict[str, Any] | None) -> str:

@@ -1,12 +1,27 @@
-"""What a product reacts to: a retrain decision that fired, and a run that failed."""
+"""What a product reacts to: a retrain decision that fired, a delivery that came late or was corrected, a run that failed, and what
+asks for a person."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 
-from assets.promotion import REQUESTED_BY
-from evergreen.config import Product
+from evergreen.config import FilesSource, Product
+from evergreen.deliveries import look_for_arrivals
+from evergreen.periods import Periods, days_between
 from evergreen.promotion import decision_id
-from pipelines.jobs import daily_name, experiment_name, retrain_name
+from evergreen.sources import daily_files
+from pipelines import tags
+from pipelines.alerting import look_and_tell, record_failure
+from pipelines.jobs import daily_key, daily_name, retrain_name
 from pipelines.resources import Home
+
+
+def product_sensors(product: Product) -> list[dg.SensorDefinition]:
+    """A product's sensors; whether a delivery was corrected can be seen of files alone."""
+    source = product.source
+    files = [deliveries_sensor(product, source)] if isinstance(source, FilesSource) else []
+    return [retrain_sensor(product), failure_sensor(product), alert_sensor(product), *files]
 
 
 def retrain_sensor(product: Product) -> dg.SensorDefinition:
@@ -15,7 +30,7 @@ def retrain_sensor(product: Product) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{product.name}_retrain_sensor",
         job_name=retrain_name(product),
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests a retrain when monitored performance, drift or age crosses its threshold (see retrain_decision).",
     )
@@ -32,32 +47,79 @@ def retrain_sensor(product: Product) -> dg.SensorDefinition:
         return dg.RunRequest(
             run_key=f"retrain/{key}",
             partition_key=str(days[-1]),
-            tags={REQUESTED_BY: f"sensor: {', '.join(decision['fired'])}"},
+            tags={tags.REQUESTED_BY: f"sensor: {', '.join(decision['fired'])}"},
         )
 
     return sensor
 
 
+def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinition:
+    """Requests the days whose files arrived after they were tried, or differ from what was read; once for each content."""
+
+    @dg.sensor(
+        name=f"{product.name}_deliveries_sensor",
+        job_name=daily_name(product),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests the days whose deliveries came late or were corrected.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, home: Home) -> dg.SensorResult:
+        def tried(day: date) -> bool:
+            asked = dg.RunsFilter(tags={tags.RUN_KEY: daily_key(product, day)})
+            return context.instance.get_runs_count(asked) > 0
+
+        periods = Periods.of(product.time)
+        days = days_between(
+            product.time.start, min(periods.last_ended(datetime.now(UTC)), product.time.end or date.max)
+        )
+        files = daily_files(source, Path(home.path))
+        look = look_for_arrivals(files, home.store(product), days, tried, since=int(context.cursor or 0))
+        requests = [
+            dg.RunRequest(
+                run_key=f"files/{decision_id(product.name, found.day)}/{found.digest}",
+                partition_key=str(found.day),
+                tags={tags.REQUESTED_BY: f"sensor: {found.kind} delivery"},
+            )
+            for found in look.arrivals
+        ]
+        nothing = None if requests else "no delivery came late or was corrected"
+        return dg.SensorResult(requests, skip_reason=nothing, cursor=str(look.newest))
+
+    return sensor
+
+
 def failure_sensor(product: Product) -> dg.SensorDefinition:
-    """An alert, in the log and in the alert ledger, for each failed run of the product; once a run."""
-    jobs = {daily_name(product), retrain_name(product), experiment_name(product)}
+    """Puts each failed run of the product on record, once; the alert sensor tells of it. Experiments have a reader already."""
+    jobs = {daily_name(product), retrain_name(product)}
 
     @dg.run_failure_sensor(
         name=f"{product.name}_failure_sensor",
         monitor_all_code_locations=False,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Raises an alert in the log for each failed run.",
+        description="Puts each failed run on record; the alert sensor tells people.",
     )
     def sensor(context: dg.RunFailureSensorContext, home: Home) -> dg.SkipReason | None:
         run = context.dagster_run
         if run.job_name not in jobs:
-            return dg.SkipReason(f"{run.job_name} is not a job of {product.name}")
-        day = run.tags.get("dagster/partition", "no day")
-        message = f"{run.job_name} failed for {day}: {context.failure_event.message}"
-        home.alerts(product).append(run.run_id, {"job": run.job_name, "day": day, "message": message})
-        context.log.error(
-            f"ALERT {message}; look at run {run.run_id}, mend the cause, and run the same partition again"
-        )
+            return dg.SkipReason(f"{run.job_name} is not a job whose failure {product.name} tells of")
+        failure = record_failure(product, home, context.instance, run)
+        context.log.error(f"{failure['job']} failed for {failure['day']}: {failure['reason']}")
         return None
+
+    return sensor
+
+
+def alert_sensor(product: Product) -> dg.SensorDefinition:
+    """Tells people what asks for them: once when it begins, again while it lasts, once when it is over."""
+
+    @dg.sensor(
+        name=f"{product.name}_alert_sensor",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Opens, counts and resolves incidents, and sends what is due on the product's channels.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, home: Home) -> dg.SkipReason:
+        receipts = look_and_tell(product, home, context.instance, datetime.now(UTC), context.log)
+        return dg.SkipReason("; ".join(str(receipt) for receipt in receipts) or "nothing new to tell")
 
     return sensor

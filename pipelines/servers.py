@@ -22,10 +22,7 @@ def serve(dagster_port: int, mlflow_port: int) -> None:
     os.environ["EVERGREEN_MLFLOW_URL"] = f"http://{HOST}:{mlflow_port}"
     for port in (dagster_port, mlflow_port):
         _refuse_busy(port)
-    commands = [
-        [_script("dagster-webserver"), "-w", str(WORKSPACE), "-h", HOST, "-p", str(dagster_port)],
-        [_script("dagster-daemon"), "run", "-w", str(WORKSPACE)],
-    ]
+    commands = [webserver_command(dagster_port), daemon_command()]
     if places.tracking_uri().startswith("sqlite"):
         commands.append(_mlflow_command(mlflow_port))
     print(
@@ -42,6 +39,14 @@ def serve(dagster_port: int, mlflow_port: int) -> None:
     finally:
         for process in running:
             _stop(process)
+
+
+def webserver_command(port: int) -> list[str]:
+    return [_script("dagster-webserver"), "-w", str(WORKSPACE), "-h", HOST, "-p", str(port)]
+
+
+def daemon_command() -> list[str]:
+    return [_script("dagster-daemon"), "run", "-w", str(WORKSPACE)]
 
 
 def _script(name: str) -> str:

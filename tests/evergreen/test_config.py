@@ -6,6 +6,8 @@ from evergreen.errors import ConfigError
 from evergreen.product_files import overlay, parse
 from tests.evergreen.builders import SHOP, shop
 
+MAIL = {"kind": "email", "to": ["you@a.org"], "sender": "me@a.org", "host": "a.org"}
+
 
 def test_durations_and_dates_survive_a_round_trip():
     product = shop({"training": {"window": "42d"}})
@@ -46,8 +48,22 @@ def test_values_never_change_after_load():
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
         ({"gates": {"off": ["comparison"]}}, "Input should be 'slices', 'calibration' or 'latency'"),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
+        ({"time": {"daily_job": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
+        ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),
         ({"retraining": {"schedule": "hourly"}}, "'hourly' is neither daily, weekly nor a cron line of five fields"),
         ({"retraining": {"cooldown": "12h"}}, "12h is not a number of whole days: write 1d, 7d, 28d"),
+        ({"alerts": {"channels": []}}, "alerts.channels: List should have at least 1 item"),
+        ({"alerts": {"channels": [{"kind": "log"}, {"kind": "log"}]}}, "told twice: log"),
+        ({"alerts": {"channels": [{"kind": "pager"}]}}, "does not match any of the expected tags"),
+        ({"alerts": {"channels": [MAIL | {"user": "me"}]}}, "give both user and password_from"),
+        ({"alerts": {"channels": [MAIL | {"to": []}]}}, "to: List should have at least 1 item"),
+        ({"alerts": {"channels": [MAIL | {"sender": "Me <me@a.org>"}]}}, "sender: String should match pattern"),
+        (
+            {"alerts": {"channels": [MAIL | {"user": "me", "password_from": "MINE", "security": "none"}]}},
+            "security none would send the password in clear: write starttls or ssl",
+        ),
+        ({"alerts": {"remind_after": "0s"}}, "alerts.remind_after: Input should be greater than 0"),
+        ({"alerts": {"at_most": {"messages": 0}}}, "messages: Input should be greater than or equal to 1"),
         ({"heuristic": {"before_training": -0.1}}, "before_training: Input should be greater than or equal to 0"),
     ],
 )
@@ -61,7 +77,7 @@ def test_a_broken_rule_is_named(changes, message):
     "changes",
     [
         {"owner": "me@shop.example"},
-        {"time": {"end": "2024-01-01"}},
+        {"time": {"end": "2024-01-01", "daily_job": "0 6 * * 1-5"}},
         {"label": {"matures_after": None, "matures_at": "due_at"}},
         {"label": {"matched_for": "2d"}},
         {"source": {"kind": "python", "function": "my.module:read"}},
@@ -119,6 +135,18 @@ def test_overlaid_mappings_merge_and_all_else_is_replaced():
 )
 def test_a_strategy_merges_with_its_own_kind_only(changes, expected):
     assert overlay({"model": {"kind": "logistic", "C": 1}}, changes) == expected
+
+
+def test_alerts_go_to_the_log_where_nothing_else_is_said():
+    assert [channel.name for channel in shop().alerts.channels] == ["log"]
+
+
+def test_a_secret_written_into_the_file_is_refused_and_not_repeated():
+    with pytest.raises(ConfigError) as refused:
+        shop({"alerts": {"channels": [{"kind": "webhook", "url_from": "https://chat.example.org/s3cret"}]}})
+    assert "url_from: String should match pattern" in str(refused.value)
+    assert "the name of an environment variable is expected, never the secret" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

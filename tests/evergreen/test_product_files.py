@@ -126,6 +126,12 @@ def test_a_product_is_called_as_its_file_is(tmp_path):
         load_products(tmp_path)
 
 
+def test_the_reference_is_a_valid_product_with_every_block():
+    reference = load_product(REPOSITORY / "configs" / "reference.yaml")
+    assert reference.model_fields_set == set(Product.model_fields)
+    assert {channel.kind for channel in reference.alerts.channels} == {"log", "webhook", "email"}
+
+
 def test_a_folder_gives_its_products_by_name_and_an_empty_one_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"no product file \(\*\.yaml\) here"):
         load_products(tmp_path)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.scoring import Scored, heuristic, predictions, score_by_ladder, try_model
+from evergreen.scoring import Scored, heuristic, keep_answers, predictions, score_by_ladder, try_model
 from tests.evergreen.builders import at, batch, shop
 
 SERVING = {
@@ -117,3 +117,10 @@ def test_what_nobody_served_has_version_0_and_no_head_and_types_do_not_depend_on
     assert (nobody.version.tolist(), nobody.ledger_head.tolist()) == ([0, 0], ["", ""])
     assert empty.empty
     pd.testing.assert_series_equal(empty.dtypes, nobody.dtypes)
+
+
+def test_a_day_that_is_done_again_keeps_its_answers():
+    answered = pd.DataFrame({"id": ["a", "b"], "score": [0.1, 0.2]})
+    made = pd.DataFrame({"id": ["c", "b"], "score": [0.3, 0.9]})
+    assert keep_answers(made, answered).to_dict("list") == {"id": ["c", "b"], "score": [0.3, 0.2]}
+    assert keep_answers(made.iloc[:0], answered).empty

@@ -8,7 +8,7 @@ import pytest
 
 from evergreen.product_files import overlay
 from evergreen.samples import nycflights
-from tests.loop.life import SHORT, Loop, enter, make_loop
+from tests.loop.life import HUNDRED, SHORT, Loop, enter, make_loop
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +32,7 @@ def new_loop(tmp_path: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="session")
 def _hundred_days(tmp_path_factory: pytest.TempPathFactory, landing: Path) -> Iterator[Loop]:
     with pytest.MonkeyPatch.context() as patch:
-        loop = make_loop(
-            tmp_path_factory.mktemp("hundred") / "days", landing, patch, {"training": {"model": {"n_estimators": 20}}}
-        )
+        loop = make_loop(tmp_path_factory.mktemp("hundred") / "days", landing, patch, HUNDRED)
         loop.live("2013-04-10")
         yield loop
 

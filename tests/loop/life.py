@@ -24,6 +24,9 @@ TABLES_OF_A_DAY = ("batch", "quarantine", "labels", "predictions", "performance"
 SHORT = {"training": {"at_least": "4d", "model": {"n_estimators": 20}}, "evaluation": {"window": "4d"}}
 """Days are what a whole-loop test costs: with these, the first day that can be decided is 2013-01-09."""
 
+HUNDRED = {"training": {"model": {"n_estimators": 20}}, "gates": {"change": {"days": "14d"}}}
+"""The product as it is shipped, with less to compute."""
+
 
 @dataclass
 class Told:
@@ -156,3 +159,20 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVERGREEN_HOME", str(folder / "home"))
     monkeypatch.setenv("EVERGREEN_CONFIGS", str(folder / "configs"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def assert_decisions(loop: Loop, expected: list[str]) -> str:
+    """The schedule decided as of exactly these days, each on 7 days that no model in it was trained on; returns the counts, in words."""
+    assert [entry["as_of"] for entry in loop.decisions] == expected
+    assert {entry["requested_by"] for entry in loop.decisions} == {"schedule"}
+    for entry in loop.decisions:
+        judging, trained = entry["evaluation"]["days"], entry["training"]["last_day"]
+        assert min(judging) > trained, "judging days lie after training's end"
+        assert len(judging) == 7
+    for before, after in zip(loop.decisions, loop.decisions[1:], strict=False):
+        champion = before["serving"]["champion"]
+        assert champion is None or champion["trained_through"] < min(after["evaluation"]["days"])
+    promoted = [entry for entry in loop.decisions if entry["decision"] == "promoted"]
+    compared = [gate for entry in loop.decisions for gate in entry["gates"] if gate["name"] == "comparison"]
+    seen = [gate["smallest_effect"] for gate in compared if gate["smallest_effect"] is not None]
+    return f"{len(loop.decisions)} retrains, {len(promoted)} promotions, smallest detectable effects {seen}"

@@ -5,7 +5,7 @@ One file, so that one worker lives the hundred days once.
 
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -18,13 +18,16 @@ from mlflow import MlflowClient
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from evergreen.periods import days_between
 from evergreen.product_files import load_product, overlay, read_yaml
 from pipelines import places
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance, prepare_home
 from pipelines.registry import Registry
-from tests.loop.life import TABLES_OF_A_DAY, Loop, enter, failures
+from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, enter, failures
+
+SUNDAYS = [str(day) for day in days_between(date(2013, 2, 3), date(2013, 4, 10)) if day.weekday() == 6]
 
 
 @pytest.fixture
@@ -50,6 +53,12 @@ def test_day_40_run_again_after_day_100_moves_nothing(hundred_days: Loop, client
 
     assert hundred_days.content("2013-04-10") == before
     assert registered(client) == (versions, aliases)
+
+
+def test_retrains_every_sunday_that_can_be_decided(hundred_days: Loop, capsys):
+    """With `weekly` and the default gates: the exact days, and no row that judges what was trained on it."""
+    with capsys.disabled():
+        print(f"\nweekly: {assert_decisions(hundred_days, SUNDAYS)}")
 
 
 def test_a_training_run_says_everything_about_itself(hundred_days, client):
@@ -173,12 +182,20 @@ def tick(loop: Loop, schedule: str, moment: datetime) -> Any:
         return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
 
 
-def test_the_daily_schedule_asks_for_the_day_that_has_just_ended(hundred_days):
-    found = tick(hundred_days, "flights_daily_schedule", datetime(2013, 3, 5, 7, 30, tzinfo=UTC))
+def test_the_daily_schedule_asks_for_the_days_that_nobody_did(hundred_days):
+    """The day that has just ended, and before it those of a weekend without a daemon."""
+    found = tick(hundred_days, "flights_daily_schedule", datetime(2013, 4, 13, 6, 30, tzinfo=UTC))
 
     assert [(request.partition_key, request.run_key) for request in found.run_requests] == [
-        ("2013-03-04", "daily/flights/2013-03-04")
+        ("2013-04-11", "daily/flights/2013-04-11"),
+        ("2013-04-12", "daily/flights/2013-04-12"),
     ]
+
+
+def test_the_daily_schedule_asks_for_no_day_twice(hundred_days):
+    found = tick(hundred_days, "flights_daily_schedule", datetime(2013, 3, 5, 7, 30, tzinfo=UTC))
+
+    assert found.skip_message == "2013-03-04 is done already, and every day before it"
 
 
 def test_outside_its_life_a_product_asks_for_nothing(hundred_days):
@@ -195,7 +212,7 @@ def test_outside_its_life_a_product_asks_for_nothing(hundred_days):
             datetime(2013, 1, 7, 9, tzinfo=UTC),
             "flights: 5 whole mature days, 21 are needed to train and 7 more to judge; until then the heuristic serves",
         ),
-        (datetime(2013, 2, 4, 9, tzinfo=UTC), "flights/2013-02-03 is decided already"),
+        (datetime(2013, 2, 4, 9, tzinfo=UTC), "flights/2013-02-03 is decided already, or a later day is"),
     ],
 )
 def test_the_retrain_schedule_says_why_it_does_not_ask(hundred_days, moment, reason):
@@ -204,10 +221,10 @@ def test_the_retrain_schedule_says_why_it_does_not_ask(hundred_days, moment, rea
     assert (found.run_requests, found.skip_message) == ([], reason)
 
 
-def test_the_retrain_schedule_asks_for_an_undecided_day(hundred_days):
+def test_the_retrain_schedule_asks_for_the_newest_monitored_day(hundred_days):
     [request] = tick(hundred_days, "flights_retrain_schedule", datetime(2013, 4, 22, 9, tzinfo=UTC)).run_requests
 
-    assert (request.partition_key, request.run_key) == ("2013-04-21", "retrain/flights/2013-04-21")
+    assert (request.partition_key, request.run_key) == ("2013-04-10", "retrain/flights/2013-04-10")
     assert request.tags["evergreen/requested_by"] == "schedule"
 
 
@@ -298,7 +315,7 @@ def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days):
     second = invoke("experiment", "without_aircraft", "--as-of", "2013-04-10")
 
     assert "Log-loss, changed minus current:" in first
-    assert "over 28 days" in first
+    assert "over 14 days" in first
     assert "looked at 1 time(s)" in first
     assert "looked at 2 time(s)" in second
     assert hundred_days.content("2013-04-10") == before

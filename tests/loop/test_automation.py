@@ -9,6 +9,8 @@ from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
 from tests.loop.life import Loop
 
+FIRST_DECISION = "0 4 10 * *"  # early on the 10th, as of the 9th
+
 
 def look(loop: Loop) -> Any:
     definitions = build_definitions()
@@ -24,50 +26,24 @@ def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(new_loop):
     """A fired decision becomes one request; once the day is decided, whoever asked for it, there is none."""
     loop = new_loop(
         "fired",
-        {"retraining": {"schedule": "weekly", "triggers": [{"kind": "staleness", "days": 1}], "cooldown": "1d"}},
+        {"retraining": {"schedule": FIRST_DECISION, "triggers": [{"kind": "staleness", "days": 1}], "cooldown": "1d"}},
     )
-    loop.live("2013-01-16")
+    loop.live("2013-01-12")
     asked = [(entry["as_of"], entry["requested_by"]) for entry in loop.decisions]
-    assert asked == [("2013-01-13", "schedule"), ("2013-01-15", "sensor: staleness")]
+    assert asked == [("2013-01-09", "schedule"), ("2013-01-11", "sensor: staleness")]
 
-    assert look(loop).skip_message == "2013-01-16: No retrain: no trigger fired."
-    decision = loop.store.read_document("retrain_decision", date(2013, 1, 16))
+    assert look(loop).skip_message == "2013-01-12: No retrain: no trigger fired."
+    decision = loop.store.read_document("retrain_decision", date(2013, 1, 12))
     loop.store.write_document(
-        "retrain_decision", date(2013, 1, 16), decision | {"retrain": True, "fired": ["performance"]}
+        "retrain_decision", date(2013, 1, 12), decision | {"retrain": True, "fired": ["performance"]}
     )
     first, second = look(loop), look(loop)
-    assert [request.run_key for request in first.run_requests] == ["retrain/flights/2013-01-16"]
-    assert [request.run_key for request in second.run_requests] == ["retrain/flights/2013-01-16"], (
+    assert [request.run_key for request in first.run_requests] == ["retrain/flights/2013-01-12"]
+    assert [request.run_key for request in second.run_requests] == ["retrain/flights/2013-01-12"], (
         "one key: the daemon runs it once"
     )
 
-    assert loop.run_again("retrain", "2013-01-16").success
-    assert look(loop).skip_message == "flights/2013-01-16 is decided already"
-    assert loop.run_again("retrain", "2013-01-16").success
-    assert [entry["as_of"] for entry in loop.decisions] == ["2013-01-13", "2013-01-15", "2013-01-16"]
-
-
-def test_a_failed_run_raises_one_alert(new_loop, landing):
-    loop = new_loop("failing", {"validation": {"rows_per_day": {"at_least": 1999}}})
-    with loop.opened() as replay:
-        result = replay.definitions.resolve_job_def("flights_daily").execute_in_process(
-            instance=replay.instance, partition_key="2013-01-01", raise_on_error=False
-        )
-        assert not result.success
-        for _ in range(2):
-            context = dg.build_run_status_sensor_context(
-                sensor_name="flights_failure_sensor",
-                dagster_instance=replay.instance,
-                dagster_run=result.dagster_run,
-                dagster_event=next(
-                    event
-                    for event in result.all_events
-                    if event.is_failure and event.event_type_value == "PIPELINE_FAILURE"
-                ),
-                resources={"home": loop.home},
-            ).for_run_failure()
-            replay.definitions.resolve_sensor_def("flights_failure_sensor")(context)
-
-    [alert] = loop.home.alerts(loop.product).entries()
-    assert (alert["job"], alert["day"]) == ("flights_daily", "2013-01-01")
-    assert alert["key"] == result.run_id
+    assert loop.run_again("retrain", "2013-01-12").success
+    assert look(loop).skip_message == "flights/2013-01-12 is decided already"
+    assert loop.run_again("retrain", "2013-01-12").success
+    assert [entry["as_of"] for entry in loop.decisions] == ["2013-01-09", "2013-01-11", "2013-01-12"]

@@ -100,23 +100,6 @@ def test_a_lost_partition_names_itself_and_the_way_out(new_loop, damage, message
     assert "again" in text
 
 
-def test_mlflow_that_does_not_answer_fails_the_retrain_and_not_the_scoring(new_loop, monkeypatch):
-    loop: Loop = new_loop("offline", {"retraining": {"schedule": "daily", "triggers": []}})
-    loop.live("2013-01-08")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-
-    with pytest.raises(Exception, match="flights_retrain failed for 2013-01-09") as failure:
-        loop.live("2013-01-09")
-
-    assert "MLflow at http://127.0.0.1:9 does not answer" in str(failure.value)
-    assert "unset MLFLOW_TRACKING_URI" in str(failure.value)
-    assert str(loop.store.days("predictions")[-1]) == "2013-01-09"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    loop.live("2013-01-09")
-    assert [entry["as_of"] for entry in loop.decisions] == ["2013-01-09"]
-
-
 def test_a_retrain_before_there_is_evidence_says_how_much_is_missing(new_loop):
     loop: Loop = new_loop("young", ONE_WEEK)
     loop.live("2013-01-03")

@@ -1,21 +1,33 @@
-"""The four laws on real rows: each test fails when its law is broken."""
+"""The four laws on real rows, each with a test that fails when it is broken, also when runs are killed or MLflow is away.
+
+One file, so that one worker lives the ten days once.
+"""
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from evergreen.periods import Periods
 from evergreen.product_files import overlay
+from pipelines import places
+from pipelines.instance import opened_instance
 from tests.loop.life import SHORT, Loop, canonical, enter, failures, first_days, make_loop
 
 DAY, LAST = "2013-01-09", "2013-01-10"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TRIGGERS = [{"kind": "performance"}, {"kind": "drift"}, {"kind": "staleness"}]
+GIVE_UP_AFTER = 120  # seconds
 DAILY = {"retraining": {"schedule": "daily", "triggers": TRIGGERS}}
 
 
@@ -184,3 +196,61 @@ def test_missing_evidence_is_never_a_number(ten_days):
     }
     judged = next(gate for gate in loop.decisions[0]["gates"] if gate["name"] == "slices")
     assert (judged["verdict"], judged["value"]) == ("not enough evidence", None)
+
+
+def kill_when(moment: Callable[[], bool]) -> None:
+    """Start the command line's replay in a process of its own, and kill it as soon as `moment` has come."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "replay", "flights", "--to", LAST],
+        cwd=places.REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ},
+    )
+    deadline = time.monotonic() + GIVE_UP_AFTER
+    while not moment() and process.poll() is None:
+        assert time.monotonic() < deadline, "the moment to kill the replay never came"
+        time.sleep(0.002)
+    assert process.poll() is None, "the replay ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def versions() -> list[tuple[str, str]]:
+    """(decision, role) of every registered version."""
+    found = MlflowClient(places.tracking_uri()).search_model_versions("name='flights'")
+    return sorted((version.tags["evergreen.decision"], version.tags["evergreen.role"]) for version in found)
+
+
+def test_killed_replays_end_where_an_uninterrupted_one_does(ten_days, new_loop):
+    """Law 1: killed at any moment, the next run completes, with nothing lost or doubled."""
+    whole = (ten_days.content(LAST), versions())
+    killed: Loop = new_loop("killed", DAILY)
+    document = killed.store.document_path
+    days = {number: killed.product.time.start.replace(day=number) for number in (3, 9, 10)}
+    kill_when(lambda: killed.store.path("batch", days[3]).exists())
+    kill_when(lambda: document("baseline_model", days[9]).exists())
+    kill_when(lambda: len(killed.decisions) == 1)
+    told = killed.live(LAST)
+    with opened_instance() as instance:
+        left = [run.status.value for run in instance.get_runs() if run.status.value not in ("SUCCESS", "FAILURE")]
+
+    expected = sorted((f"flights/{days[day]}", role) for day in (9, 10) for role in ("baseline", "candidate"))
+    assert whole == (killed.content(LAST), expected)
+    assert versions() == expected
+    assert left == []
+    assert told.notes[0] == "A run that was interrupted is done again."
+
+
+def test_mlflow_that_does_not_answer_fails_the_retrain_and_not_the_scoring(ten_days, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    with pytest.raises(Exception, match="flights_retrain failed for 2013-01-11") as failure:
+        ten_days.live("2013-01-11")
+
+    assert "MLflow at http://127.0.0.1:9 does not answer" in str(failure.value)
+    assert "unset MLFLOW_TRACKING_URI" in str(failure.value)
+    assert str(ten_days.store.days("predictions")[-1]) == "2013-01-11"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    ten_days.live("2013-01-11")
+    assert [entry["as_of"] for entry in ten_days.decisions] == ["2013-01-09", "2013-01-10", "2013-01-11"]

@@ -1,5 +1,6 @@
 """The code location loads lightly, and holds what DESIGN asks of a product."""
 
+import shutil
 import subprocess
 import sys
 
@@ -18,8 +19,12 @@ def test_importing_the_definitions_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
-def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_two_sensors():
+def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_four_sensors(tmp_path, monkeypatch):
     from pipelines.definitions import build_definitions
+
+    (tmp_path / "products").mkdir()
+    shutil.copy(places.REPOSITORY / "configs" / "products" / "flights.yaml", tmp_path / "products")
+    monkeypatch.setenv("EVERGREEN_CONFIGS", str(tmp_path))
 
     definitions = build_definitions()
     repository = definitions.get_repository_def()
@@ -30,7 +35,12 @@ def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_two_sensors():
         "flights_daily_schedule",
         "flights_retrain_schedule",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"flights_retrain_sensor", "flights_failure_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "flights_retrain_sensor",
+        "flights_failure_sensor",
+        "flights_deliveries_sensor",
+        "flights_alert_sensor",
+    }
 
 
 def test_the_daily_job_and_the_retrain_job_share_no_asset():
@@ -53,5 +63,5 @@ def test_every_asset_says_what_it_is_whose_and_of_which_stage():
         assert spec.description
         assert spec.kinds
         assert spec.owners == ["team:flight-ml"]
-        assert spec.tags["evergreen/product"] == "flights"
+        assert spec.tags["evergreen/product"] == spec.key.path[0]
         assert spec.tags["evergreen/stage"]

@@ -1,0 +1,211 @@
+"""The real daemon and webserver on today's date: what they start by themselves, once each, also when they are killed.
+
+It waits for the clock, so it is not part of `make test`: `make live` runs it.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from evergreen.periods import ONE_DAY, Periods, days_between
+from evergreen.product_files import load_product, overlay, read_yaml
+from evergreen.samples import nycflights_live
+from evergreen.storage import write_parquet
+from pipelines import places, tags
+from pipelines.instance import prepare_home
+from pipelines.servers import HOST, daemon_command, webserver_command
+from tests.loop.life import SHORT, Loop, make_loop
+
+PATIENCE = 240  # seconds
+LIVED = 17  # days before yesterday: the first decision falls on the ninth, the performance trigger can fire from the fifteenth
+AUGUST = date(2013, 8, 5)  # what the first day repeats: its first candidate beats the baseline on four days of training
+EVERY_MINUTE = "* * * * *"
+TRIGGER = {"kind": "performance", "over": "3d", "false_alarms": 2}
+
+
+class Clock:
+    """Yesterday in the product's time zone, and the days before it."""
+
+    def __init__(self) -> None:
+        self.yesterday = Periods(date(2000, 1, 1), None, nycflights_live.TIMEZONE).last_ended(datetime.now(UTC))
+        self.start = self.yesterday - LIVED * ONE_DAY
+
+
+class Servers:
+    """The daemon and the webserver, in process groups that can be killed as a machine would stop them."""
+
+    def __init__(self, log: Path) -> None:
+        self.log, self.running = log, []
+        with socket.socket() as free:
+            free.bind((HOST, 0))
+            self.port = free.getsockname()[1]
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            for command in (webserver_command(self.port), daemon_command()):
+                self.running.append(
+                    subprocess.Popen(command, cwd=places.REPOSITORY, stdout=log, stderr=log, start_new_session=True)
+                )
+
+    def kill(self) -> None:
+        for process in self.running:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.running.clear()
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, as the webserver tells of it."""
+        query = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
+        request = urllib.request.Request(
+            f"http://{HOST}:{self.port}/graphql",
+            json.dumps({"query": query}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.load(answer)["data"]["runsOrError"]["results"]
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+
+def wait_for(what: str, moment: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not moment():
+        assert time.monotonic() < deadline, f"{what} did not come:\n{log.read_text()[-5000:]}"
+        time.sleep(0.2)
+
+
+def deliver(
+    folder: Path, start: date, day: date, kinds: tuple[str, ...] = ("events", "outcomes"), contrary: bool = False
+) -> None:
+    """A day's files; `contrary` turns the delays around, so that everything the model learnt is wrong."""
+    begins = start - (AUGUST - nycflights_live.FIRST)
+    tables = dict(zip(("events", "outcomes"), nycflights_live.read(day, begins), strict=True))
+    if contrary:
+        outcomes = tables["outcomes"]
+        tables["outcomes"] = outcomes.assign(arr_delay=29.0 - outcomes.arr_delay)
+    for kind in kinds:
+        write_parquet(tables[kind], folder / kind / f"{day}.parquet")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """A life up to the day before yesterday, with a champion that three contrary days prove wrong; then crons that tick every minute.
+
+    Yesterday's outcomes have not been delivered.
+    """
+    landing = tmp_path / "landing"
+    for day in days_between(clock.start, clock.yesterday):
+        deliver(landing, clock.start, day, contrary=clock.yesterday - day <= timedelta(days=3))
+    (landing / "outcomes" / f"{clock.yesterday}.parquet").unlink()
+    ninth = clock.start + 9 * ONE_DAY
+    time_of_life = {"time": {"start": str(clock.start), "end": None}}
+    retraining = {"schedule": f"0 4 {ninth.day} {ninth.month} *", "triggers": [TRIGGER], "cooldown": "1d"}
+    changes = overlay(SHORT, {**time_of_life, "retraining": retraining})
+    made = make_loop(tmp_path / "live", landing, monkeypatch, changes)
+    made.live(str(clock.yesterday - ONE_DAY))
+    assert [(entry["as_of"], entry["decision"]) for entry in made.decisions] == [(str(ninth - ONE_DAY), "promoted")]
+    return _hurried(made)
+
+
+def _hurried(loop: Loop) -> Loop:
+    path = loop.folder / "configs" / "products" / "flights.yaml"
+    changes = {"time": {"daily_job": EVERY_MINUTE}}
+    path.write_text(yaml.safe_dump(overlay(read_yaml(path), changes)))
+    return Loop(loop.folder, load_product(path))
+
+
+def asked(servers: Servers, job: str, day: date) -> list[dict[str, Any]]:
+    """The runs of a job for a day."""
+    return [run for run in servers.runs() if run["jobName"] == job and run["tags"]["dagster/partition"] == str(day)]
+
+
+def ended(runs: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(run["status"] for run in runs)
+
+
+def versions() -> Counter[tuple[str, str]]:
+    """How often each (decision, role) was registered."""
+    found = MlflowClient(places.tracking_uri()).search_model_versions("name='flights'")
+    return Counter((version.tags["evergreen.decision"], version.tags["evergreen.role"]) for version in found)
+
+
+def test_the_daemon_lives_the_day(loop: Loop, clock: Clock, tmp_path: Path):
+    day, log, landing = clock.yesterday, tmp_path / "servers.log", tmp_path / "landing"
+    prepare_home()
+    servers = Servers(log)
+    servers.start()
+    try:
+        # the schedule asks for yesterday; its outcomes were not delivered, so the run fails, and one alert is raised
+        wait_for("the failed day", lambda: bool(loop.home.alerts(loop.product).entries()), log)
+        [failed] = asked(servers, "flights_daily", day)
+        assert (failed["status"], failed["tags"][tags.RUN_KEY]) == ("FAILURE", f"daily/flights/{day}")
+
+        # the late delivery is noticed, and the day is done
+        deliver(landing, clock.start, day, ("outcomes",), contrary=True)
+        wait_for("the late day", lambda: loop.store.document_path("retrain_decision", day).exists(), log)
+        decision = loop.store.read_document("retrain_decision", day)
+        assert decision["fired"] == ["performance"], decision
+
+        # its performance asks for a retrain, which is killed in the middle with everything else
+        wait_for("the retrain", lambda: loop.store.document_path("baseline_model", day).exists(), log)
+        servers.kill()
+        assert [entry["as_of"] for entry in loop.decisions] == [str(clock.start + 8 * ONE_DAY)]
+
+        # started again, the retrain is done, once
+        servers.start()
+        wait_for("the decision", lambda: len(loop.decisions) == 2, log)
+        wait_for("the retried run", lambda: ended(asked(servers, "flights_retrain", day))["SUCCESS"] == 1, log)
+
+        # a corrected delivery of an earlier day is asked for, that day alone, once; the same content again is not
+        corrected = day - 5 * ONE_DAY
+        before = loop.store.read("predictions", corrected)
+        events = landing / "events" / f"{corrected}.parquet"
+        write_parquet(pd.read_parquet(events).iloc[1:], events)
+        wait_for("the corrected day", lambda: ended(asked(servers, "flights_daily", corrected))["SUCCESS"] == 2, log)
+        deliver(landing, clock.start, day, ("events",))
+        time.sleep(75)
+
+        runs = servers.runs()
+    finally:
+        servers.kill()
+
+    assert len(loop.home.alerts(loop.product).entries()) == 2, "the failed day, and the killed retrain"
+    requested = Counter((run["jobName"], run["tags"]["dagster/partition"], run["status"]) for run in runs)
+    expected = {
+        ("flights_daily", str(day), "FAILURE"): 1,
+        ("flights_daily", str(day), "SUCCESS"): 1,
+        ("flights_daily", str(corrected), "SUCCESS"): 2,
+        ("flights_retrain", str(day), "FAILURE"): 1,
+        ("flights_retrain", str(day), "SUCCESS"): 1,
+    }
+    lived = {
+        ("flights_daily", str(lived), "SUCCESS"): 1
+        for lived in days_between(clock.start, day - ONE_DAY)
+        if lived != corrected
+    }
+    first = {("flights_retrain", str(clock.start + 8 * ONE_DAY), "SUCCESS"): 1}
+    assert requested == Counter(expected | lived | first)
+    assert set(versions().values()) == {1}
+    assert len(versions()) == 4
+    assert loop.decisions[-1]["requested_by"] == "sensor: performance"
+    answers = loop.store.read("predictions", corrected)
+    pd.testing.assert_frame_equal(answers, before[before.id.isin(answers.id)].reset_index(drop=True))
+    assert len(answers) == len(before) - 1
