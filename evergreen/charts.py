@@ -109,13 +109,17 @@ def bars(title: str, shares: Sequence[tuple[str, float]], bounds: Sequence[float
 
 def as_markdown(chart: str) -> str:
     """The chart as an inline image that the Dagster UI shows."""
-    alone = chart.replace(">", f'><style>{STYLE}</style><rect class="paper" width="100%" height="100%"/>', 1)
+    alone = chart.replace(
+        ">",
+        f' xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style><rect class="paper" width="100%" height="100%"/>',
+        1,
+    )
     return f"![chart](data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()})"
 
 
 def _svg(title: str, height: float, parts: Sequence[str]) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
     )
 
