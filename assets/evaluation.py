@@ -2,7 +2,7 @@
 
 import time
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
@@ -21,11 +21,14 @@ from evergreen.training import first_needed_day, manifest, possible_training_ids
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LATENCY_ROWS = 30
 
 
 def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "evaluation")
     config = ["features", "label", "training", "evaluation"]
 
     @dg.asset(
@@ -75,16 +78,10 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         candidate = view.store.read_document("candidate_model", view.day)
         known = profile(rows, product.features, candidate["importances"], scores["candidate"])
         view.store.write_document("profile", view.day, known)
-        curves = {
-            name: evaluation.calibration_curve(rows.label.to_numpy(), values)
-            for name, values in scores.items()
-            if name != "prior"
-        }
-        figure = plots.calibration(curves)
-        _log(registry, view, report, candidate, {"calibration": figure})
-        return stage.result(
-            "evaluation_report", {**_shown(report), "calibration": dg.MetadataValue.md(plots.as_markdown(figure))}
-        )
+        figures = _figures(rows.label.to_numpy(), {name: scores[name] for name in scores if name != "prior"})
+        _log(registry, view, report, candidate, figures)
+        pictures = {name: dg.MetadataValue.md(plots.as_markdown(figure)) for name, figure in figures.items()}
+        return stage.result("evaluation_report", {**_shown(report), **pictures})
 
     return [evaluation_set, evaluation_report]
 
@@ -188,6 +185,19 @@ def _shown(report: dict[str, Any]) -> dict[str, Any]:
         "candidate_roc_auc": candidate["roc_auc"],
         "candidate_expected_cost": candidate["expected_cost"],
         "scorers": table(lines),
+    }
+
+
+def _figures(labels: Floats, scores: dict[str, Floats]) -> "dict[str, Figure]":
+    from evergreen import plots
+
+    return {
+        "calibration": plots.calibration(
+            {name: evaluation.calibration_curve(labels, values) for name, values in scores.items()}
+        ),
+        "precision_recall": plots.precision_recall(
+            {name: evaluation.precision_recall_curve(labels, values) for name, values in scores.items()}
+        ),
     }
 
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from assets.stage import Stage
+from assets.stage import ROW_COUNT, Stage
 from evergreen.config import Product
 from evergreen.digests import digest_frame
 from pipelines.resources import Home
 
 
 def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "ingestion")
 
     @dg.asset(
         **stage.options(
@@ -35,7 +35,7 @@ def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
         return stage.result(
             "raw_batch",
             {
-                "events": len(delivery.events),
+                ROW_COUNT: len(delivery.events),
                 "outcomes": len(delivery.outcomes),
                 "events_digest": digests["events"],
                 "outcomes_digest": digests["outcomes"],

@@ -2,15 +2,24 @@
 
 import dagster as dg
 
-from assets.stage import Stage
+from assets.stage import ROW_COUNT, Stage
 from evergreen.config import Product
 from evergreen.labeling import label_day
 from evergreen.monitoring import coverage_line
 from pipelines.resources import Home
 
+COLUMNS = {
+    "id": ("str", "of the row that the label belongs to"),
+    "event_time": ("datetime64[us, UTC]", "when the row's event happened"),
+    "matures_at": ("datetime64[us, UTC]", "when the label is due: it is not used before"),
+    "known_at": ("datetime64[us, UTC]", "when the outcome was known; missing while it is pending"),
+    "label": ("float64", "0 or 1; missing while it is pending"),
+    "origin": ("str", "outcome, or none while it is pending"),
+}
+
 
 def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "labeling")
 
     @dg.asset(
         **stage.options(
@@ -19,6 +28,7 @@ def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
             deps=["raw_batch", "batch"],
             kinds={"parquet", "pandas"},
             depends_on=["id", "time", "label"],
+            columns=COLUMNS,
         ),
     )
     def labels(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
@@ -31,6 +41,7 @@ def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
         return stage.result(
             "labels",
             {
+                ROW_COUNT: len(found.entries),
                 "delivered": len(outcomes),
                 "labelled": len(found.entries) - found.pending,
                 "pending": found.pending,

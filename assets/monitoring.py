@@ -6,22 +6,47 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.stage import Stage, table
+from assets.stage import ROW_COUNT, Stage, picture, table
+from evergreen import charts, retraining
 from evergreen import drift as drifting
-from evergreen import retraining
 from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
-from evergreen.monitoring import coverage_line, daily_excess, empty_performance, live_rows
+from evergreen.monitoring import coverage_line, daily_excess, daily_measures, empty_performance, live_rows
 from evergreen.monitoring import performance as measure_performance
 from evergreen.promotion import in_effect, serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
 from pipelines.resources import Home
 
+SHOWN = timedelta(days=27)  # with the day itself, four weeks
+PERFORMANCE = {
+    "day": ("datetime64[us]", "the judged day: its labels fell due on the partition's day"),
+    "slice": ("str", "all, or COLUMN=VALUE"),
+    "scorer": ("str", "served, baseline, or first (never retraining)"),
+    "rows": ("int64", "labelled rows"),
+    "log_loss": ("float64", "mean; this and the next measures are missing where too few labels arrived"),
+    "expected_cost": ("float64", "mean, in the product's currency"),
+    "squared_error": ("float64", "mean"),
+    "label": ("float64", "share of rows with label 1"),
+    "score": ("float64", "mean score"),
+    "calibration_gap": ("float64", "absolute difference of the last two"),
+    "coverage": ("float64", "labelled share of the day's mature rows"),
+    "reference": ("float64", "log-loss of the serving version when it was promoted; missing for the heuristic"),
+    "served_by": ("str", "champion, previous, baseline or heuristic"),
+}
+DRIFT = {
+    "feature": ("str", "name of an input, or prediction"),
+    "importance": ("float64", "the feature's share in the model; missing for the prediction"),
+    "psi": ("float64", "population stability index: over 0.1 is worth a look, over 0.25 a large shift"),
+    "jensen_shannon": ("float64", "distance in 0 to 1"),
+    "wasserstein": ("float64", "in standard deviations of the reference; missing for categories"),
+    "rows": ("int64", "rows compared"),
+}
+
 
 def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "monitoring")
 
     @dg.asset(
         **stage.options(
@@ -31,6 +56,7 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             deps=["predictions", "labels"],
             kinds={"parquet", "pandas"},
             depends_on=["decision", "label", "evaluation"],
+            columns=PERFORMANCE,
         ),
     )
     def performance(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
@@ -38,13 +64,12 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         days = view.newly_mature_days()
         if not days:
             view.store.write("performance", view.day, empty_performance())
-            return stage.result("performance", {"judged_days": 0})
+            return stage.result("performance", {ROW_COUNT: 0, "judged_days": 0})
         live = live_rows(view, days)
         card = measure_performance(live, _references(_known(home, view)), product)
         view.store.write("performance", view.day, card)
-        return stage.result(
-            "performance", {"judged_days": len(days), **coverage_line(live.coverage), **_headline(card)}
-        )
+        numbers = {"judged_days": len(days), **coverage_line(live.coverage), **_headline(card)}
+        return stage.result("performance", {ROW_COUNT: len(card), "live": _live_picture(view), **numbers})
 
     @dg.asset(
         **stage.options(
@@ -53,6 +78,7 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             deps=["batch", "predictions"],
             kinds={"parquet", "pandas"},
             depends_on=["features", "evaluation"],
+            columns=DRIFT,
         ),
     )
     def drift(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
@@ -64,7 +90,8 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             "weighted_psi": drifting.weighted_psi(distances),
             "prediction_psi": drifting.prediction_psi(distances),
         }
-        return stage.result("drift", {**numbers, "features": lines})
+        shown = {ROW_COUNT: len(distances), **numbers, "by_feature": _drift_picture(distances), "features": lines}
+        return stage.result("drift", shown)
 
     @dg.asset(
         **stage.options(
@@ -138,3 +165,20 @@ def _history(view: AsOf, entries: list[Entry]) -> retraining.History:
         drift=drifting.weighted_psi(distances),
         decisions=[date.fromisoformat(entry["as_of"]) for entry in entries],
     )
+
+
+def _live_picture(view: AsOf) -> dg.MetadataValue:
+    """What was served against its yardsticks over the last four weeks, in the product's own measure."""
+    target = view.product.decision.good_enough
+    days = view.days(view.back(SHOWN))
+    card = view.read("performance", days)
+    lines = charts.live_lines(daily_measures(card[card.day >= pd.Timestamp(days[0])])[target.metric])
+    return picture(charts.time_plot(f"{target.metric} by day, live", days, lines, target.at_most))
+
+
+def _drift_picture(distances: pd.DataFrame) -> dg.MetadataValue:
+    ordered = distances.sort_values("psi", ascending=False)
+    if ordered.empty:
+        return dg.MetadataValue.md("not enough evidence: there is no champion to compare with")
+    shares = [(str(name), float(psi)) for name, psi in zip(ordered.feature, ordered.psi, strict=True)]
+    return picture(charts.bars("population stability index by feature", shares, bounds=[0.25]))

@@ -10,14 +10,14 @@ from assets.stage import Stage, table
 from evergreen import gates
 from evergreen.config import Product
 from evergreen.errors import LedgerError
-from evergreen.promotion import decide, effective_from, refuse_older_day, serving_after
+from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after
 from pipelines import tags
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
 
 def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "promotion")
 
     @dg.asset(
         **stage.options(
@@ -133,11 +133,10 @@ def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
-    deciding = next(gate for gate in entry["gates"] if gate["name"] == entry["deciding_gate"])
     champion = entry["serving"]["champion"]
     return {
-        "decision": entry["decision"],
-        "why": deciding["sentence"],
+        "decision": sentence(entry),
+        "outcome": entry["decision"],
         "deciding_gate": entry["deciding_gate"],
         "requested_by": entry["requested_by"],
         "effective_from": entry["effective_from"],

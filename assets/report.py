@@ -1,56 +1,65 @@
-"""The health report: the day on one page."""
+"""The health report: the day on one page, and the list of all days."""
 
-from datetime import timedelta
+from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from assets.stage import Stage
 from evergreen.alerts import look_at_day
+from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.monitoring import coverage_line
 from evergreen.promotion import in_effect
 from evergreen.storage import write_bytes
 from pipelines.resources import Home
 
-SHOWN = timedelta(days=27)  # with the day itself, four weeks
-
 
 def report_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "report")
 
     @dg.asset(
         **stage.options(
             "health_report",
-            "One page for the product's manager: good enough or not, who served, what changed, what was decided.",
+            "One page for the product's manager: good enough or not, what changed, who served, what was decided. "
+            "`index.html` beside it lists all days.",
             deps=["retrain_decision", "quarantine"],
             kinds={"html"},
             depends_on=["question", "decision", "owner"],
         ),
     )
     def health_report(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
-        from evergreen.report import Health, render, verdict
+        from evergreen import report
+        from evergreen.health import gather, serves_today
 
         view = stage.view(home, context)
-        due = view.newly_mature_days()
-        scored = view.store.read("predictions", view.day, ["served_by"])
-        health = Health(
-            day=view.day,
-            card=view.read("performance", view.days(view.back(SHOWN))),
-            entries=in_effect(home.promotions(product).entries(), view.day),
-            drift=view.store.read("drift", view.day),
-            decision=view.store.read_document("retrain_decision", view.day),
-            served_by=scored.served_by.iloc[0] if len(scored) else "nobody",
-            rows=len(scored),
-            quarantined=len(view.store.read("quarantine", view.day, ["id"])),
-            coverage=coverage_line(view.mature(min(due)).on(due).coverage)["coverage"] if due else None,
-        )
-        served_by = health.served_by if len(scored) else None
-        look = look_at_day(health.day, health.card, health.coverage, served_by, health.entries, product)
+        health = gather(view, in_effect(home.promotions(product).entries(), view.day))
+        served_by, coverage = serves_today(health.scored, view.day), _coverage_of_due_days(view)
+        look = look_at_day(view.day, health.card, coverage, served_by, health.entries, product)
         view.store.write_document("conditions", view.day, look.as_dict())
-        path = view.store.root / "reports" / f"{view.day}.html"
-        write_bytes(render(health, product).encode(), path)
+        folder = view.store.root / "reports"
+        write_bytes(report.render(health, product).encode(), folder / f"{view.day}.html")
+        summary = report.summarize(health, product)
+        view.store.write_document("health_report", view.day, summary)
+        write_bytes(report.render_index(_all_days(view), product).encode(), folder / "index.html")
         return stage.result(
-            "health_report", {"verdict": verdict(health, product), "page": dg.MetadataValue.path(str(path))}
+            "health_report",
+            {
+                "verdict": f"{summary['state'].capitalize()}: {summary['sentence']}",
+                "page": dg.MetadataValue.path(str(folder / f"{view.day}.html")),
+                "all_days": dg.MetadataValue.path(str(folder / "index.html")),
+            },
         )
 
     return [health_report]
+
+
+def _all_days(view: AsOf) -> dict[date, dict[str, Any]]:
+    """The summary of every day that has a page: the list is of pages, so a later day's belongs in it too."""
+    return {day: view.store.read_document("health_report", day) for day in view.store.document_days("health_report")}
+
+
+def _coverage_of_due_days(view: AsOf) -> float | None:
+    """Labelled share of the rows of the days that fell due; None where no day did."""
+    due = view.newly_mature_days()
+    return coverage_line(view.mature(min(due)).on(due).coverage)["coverage"] if due else None

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.stage import Stage, table
+from assets.stage import ROW_COUNT, Stage, table
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
@@ -16,9 +16,23 @@ from evergreen.tasks import Floats
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
+COLUMNS = {
+    "id": ("str", "of the row in the batch"),
+    "event_time": ("datetime64[us, UTC]", "when the row's event happens"),
+    "predict_at": ("datetime64[us, UTC]", "the moment that the prediction is made for"),
+    "score": ("float64", "what was served: the probability of the label"),
+    "action": ("bool", "whether the score reaches the threshold"),
+    "served_by": ("str", "champion, previous, baseline or heuristic"),
+    "version": ("int64", "of the model in the registry; 0 for the heuristic"),
+    "threshold": ("float64", "from which on acting costs less than not acting"),
+    "ledger_head": ("str", "digest of the promotion ledger's entry in effect; empty before the first"),
+    "score_baseline": ("float64", "of the simple baseline, a yardstick; missing where there is none"),
+    "score_first": ("float64", "of the first champion, the yardstick of never retraining; missing where there is none"),
+}
+
 
 def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "scoring")
 
     @dg.asset(
         **stage.options(
@@ -29,6 +43,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             deps=["batch"],
             kinds={"parquet", "scikitlearn"},
             depends_on=["features", "decision", "heuristic"],
+            columns=COLUMNS,
         ),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=product.service_levels.freshness),
         check_specs=[
@@ -59,7 +74,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         yield stage.result(
             "predictions",
             {
-                "rows": len(made),
+                ROW_COUNT: len(made),
                 "served_by": ", ".join(made.served_by.unique()) or "nobody",
                 "version": scored.record["version"] if scored.record else "none",
                 "mean_score": float(made.score.mean()) if len(made) else None,

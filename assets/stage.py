@@ -9,17 +9,24 @@ from typing import Any
 import dagster as dg
 
 from evergreen.as_of import AsOf
+from evergreen.charts import as_markdown
 from evergreen.config import Product
 from evergreen.digests import digest_json
 from evergreen.promotion import decision_id
 from pipelines.resources import Home
 
+Columns = Mapping[str, tuple[str, str]]
+"""A table's columns: for each its type, as pandas names it, and its meaning."""
+
+ROW_COUNT = "dagster/row_count"
+
 
 @dataclass(frozen=True)
 class Stage:
-    """One product, seen from its assets."""
+    """One stage of one product, seen from its assets."""
 
     product: Product
+    name: str
 
     @property
     def partitions(self) -> dg.DailyPartitionsDefinition:
@@ -31,9 +38,16 @@ class Stage:
         return dg.AssetKey([self.product.name, name])
 
     def options(
-        self, name: str, description: str, deps: list[str], kinds: set[str], depends_on: list[str]
+        self,
+        name: str,
+        description: str,
+        deps: list[str],
+        kinds: set[str],
+        depends_on: list[str],
+        columns: Columns | None = None,
     ) -> dict[str, Any]:
-        """An asset's options; its code version follows the parts of the config in `depends_on`."""
+        """An asset's options; its code version follows the parts of the config in `depends_on`; `columns` are a table's, None for
+        what is no table."""
         config = self.product.model_dump(mode="json", include=set(depends_on))
         return {
             "key": self.key(name),
@@ -44,6 +58,8 @@ class Stage:
             "owners": [self.product.owner],
             "code_version": digest_json(config),
             "partitions_def": self.partitions,
+            "tags": {"evergreen/product": self.product.name, "evergreen/stage": self.name},
+            "metadata": {} if columns is None else {"dagster/column_schema": _schema(columns)},
         }
 
     def check(self, asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
@@ -66,6 +82,12 @@ class Stage:
         return decision_id(self.product.name, day)
 
 
+def _schema(columns: Columns) -> dg.TableSchema:
+    return dg.TableSchema(
+        [dg.TableColumn(name, kind, description=meaning) for name, (kind, meaning) in columns.items()]
+    )
+
+
 def _shown(value: Any) -> Any:
     return "not enough evidence" if value is None else value
 
@@ -79,6 +101,11 @@ def table(lines: Sequence[Mapping[Any, Any]]) -> dg.MetadataValue:
     return dg.MetadataValue.md(
         "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {row} |" for row in rows)])
     )
+
+
+def picture(chart: str) -> dg.MetadataValue:
+    """A chart, inline."""
+    return dg.MetadataValue.md(as_markdown(chart))
 
 
 def _cell(value: Any) -> str:

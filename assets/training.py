@@ -17,7 +17,7 @@ from pipelines.resources import Home, git_commit
 
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "training")
     config = ["features", "label", "training", "evaluation"]
 
     @dg.asset(

@@ -4,14 +4,20 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.stage import Stage, table
+from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen.config import Product
-from evergreen.validation import Validated, validate
+from evergreen.validation import Validated, empty_batch, validate
 from pipelines.resources import Home
+
+QUARANTINE = {
+    "id": ("str", "as delivered; missing where the row has none"),
+    "reasons": ("str", "every rule that the row breaks, separated by semicolons"),
+    "row": ("str", "the whole row as delivered, as JSON"),
+}
 
 
 def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
-    stage = Stage(product)
+    stage = Stage(product, "validation")
     config = ["id", "time", "label", "features", "validation"]
 
     @dg.multi_asset(
@@ -24,6 +30,7 @@ def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
                     ["raw_batch"],
                     {"parquet", "pandas"},
                     config,
+                    _batch_columns(product),
                 )
             ),
             dg.AssetSpec(
@@ -33,6 +40,7 @@ def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
                     ["raw_batch"],
                     {"parquet", "pandas"},
                     config,
+                    QUARANTINE,
                 )
             ),
         ],
@@ -51,10 +59,10 @@ def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
         result = validate(events, product, day)
         digest = store.write("batch", day, result.batch)
         store.write("quarantine", day, result.quarantine)
-        yield stage.result("batch", {"rows": len(result.batch), "digest": digest})
+        yield stage.result("batch", {ROW_COUNT: len(result.batch), "digest": digest})
         reasons = result.quarantine.reasons.str.split("; ").explode().value_counts()
         listed = table([{"reason": reason, "rows": int(rows)} for reason, rows in reasons.head(20).items()])
-        yield stage.result("quarantine", {"rows": len(result.quarantine), "reasons": listed})
+        yield stage.result("quarantine", {ROW_COUNT: len(result.quarantine), "reasons": listed})
         yield from _checks(stage, result, len(events))
 
     return [validation]
@@ -77,3 +85,15 @@ def _checks(stage: Stage, result: Validated, rows_in: int) -> Iterator[dg.AssetC
         description=f"{rows_in} rows in, {len(result.batch)} accepted, {len(result.quarantine)} quarantined.",
         metadata={"rows_in": rows_in, "accepted": len(result.batch), "quarantined": len(result.quarantine)},
     )
+
+
+def _batch_columns(product: Product) -> Columns:
+    """The columns that the product names, each with its part in the product file."""
+    parts = dict.fromkeys(product.time.known_at, "when features were observed")
+    parts |= dict.fromkeys(product.features.numeric, "numeric feature")
+    parts |= dict.fromkeys(product.features.categorical, "categorical feature")
+    parts |= {product.id: "identifies the row", product.time.event: "when the event happens"}
+    if product.label.matures_at:
+        parts |= {product.label.matures_at: "when the label is due"}
+    kinds = empty_batch(product).dtypes
+    return {str(name): (str(kind), parts.get(str(name), "checked by a rule only")) for name, kind in kinds.items()}

@@ -57,6 +57,9 @@ class Decision(Section):
 
     action: str
     costs: Costs
+    currency: str = Field(
+        "dollars", min_length=1, description="the unit of the costs, as people write it after a number"
+    )
     good_enough: GoodEnough
 
 

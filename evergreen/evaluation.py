@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from evergreen.config import Product
@@ -75,6 +76,16 @@ def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]
                 "a comparison; see whether ids repeat across days or the training manifest was edited"
             )
     return len(pd.concat(list(training_ids.values())).unique()) if training_ids else 0
+
+
+def precision_recall_curve(labels: Floats, scores: Floats, points: int = 100) -> pd.DataFrame:
+    """Of the rows with the highest scores: `precision`, the share with label 1, and `recall`, the share of all labels 1 that are
+    among them. At most `points` lines, from few rows to all; rows without a single label 1 give an empty table."""
+    ordered = labels[np.argsort(-scores, kind="stable")]
+    found, ranks = np.cumsum(ordered), np.unique(np.linspace(1, max(1, len(ordered)), points).astype(int))
+    if not len(ordered) or not found[-1]:
+        return pd.DataFrame({"recall": [], "precision": []})
+    return pd.DataFrame({"recall": found[ranks - 1] / found[-1], "precision": found[ranks - 1] / ranks})
 
 
 def calibration_curve(labels: Floats, scores: Floats, bins: int = 10) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from evergreen.evaluation import ALL_ROWS, score_card
 from evergreen.scoring import HEURISTIC
 
 SCORERS = {"served": "score", "baseline": "score_baseline", "first": "score_first"}
-
+SCORER_NAMES = {"served": "what we served", "baseline": "simple baseline", "first": "never retraining"}
 
 MEASURES = ["log_loss", "expected_cost", "squared_error", "label", "score", "calibration_gap"]
 COLUMN_TYPES = {"day": "datetime64[us]", "slice": "str", "scorer": "str", "rows": "int64", **dict.fromkeys(MEASURES, "float64"),
@@ -62,6 +62,12 @@ def performance(live: LiveRows, references: dict[int, float], product: Product) 
 def empty_performance() -> pd.DataFrame:
     """A performance table without lines, with its types."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMN_TYPES.items()})
+
+
+def daily_measures(card: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Each measure of a performance table by day, one column a scorer that was measured on some day."""
+    days = card[card["slice"] == ALL_ROWS].set_index(["day", "scorer"]).sort_index()
+    return {name: days[name].unstack().dropna(axis="columns", how="all") for name in MEASURES}
 
 
 def daily_excess(history: pd.DataFrame) -> pd.Series:

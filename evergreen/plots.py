@@ -31,6 +31,17 @@ def calibration(curves: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def precision_recall(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Precision over recall for each scorer (`evaluation.precision_recall_curve`)."""
+    figure = Figure(figsize=(4.5, 4), layout="tight")
+    axes = figure.subplots()
+    for name, curve in curves.items():
+        axes.plot(curve.recall, curve.precision, label=name)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(frameon=False)
+    return figure
+
+
 def as_markdown(figure: Figure) -> str:
     """The figure as an inline image that the Dagster UI shows."""
     buffer = io.BytesIO()

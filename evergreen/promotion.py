@@ -31,6 +31,45 @@ def decide(gates: list[Gate]) -> Decision:
     return Decision("promoted", "comparison")
 
 
+def sentence(entry: Entry) -> str:
+    """A recorded decision as a sentence: what happened, to which version, on what evidence, and who asked for it."""
+    what = {"promoted": _promoted, "kept": _not_promoted, "held": _not_promoted}[entry["decision"]](entry)
+    return f"{entry['decision'].capitalize()}: {what}; asked for by {asked_for_by(entry)}."
+
+
+def _promoted(entry: Entry) -> str:
+    version, before, compared = entry["candidate"]["version"], entry["serving"]["previous"], _gate(entry, "comparison")
+    if before is None:
+        return f"version {version} is the first champion; {_reason(_gate(entry, 'beats_baseline'))}"
+    difference = f"{compared['value']:+.4f} [{compared['low']:+.4f}, {compared['high']:+.4f}]"
+    return f"version {version} replaces version {before['version']}; log-loss {difference} against it"
+
+
+def _not_promoted(entry: Entry) -> str:
+    champion = entry["serving"]["champion"]
+    stays = f"version {champion['version']} stays champion" if champion else "there is still no champion"
+    deciding = _gate(entry, entry["deciding_gate"])
+    return f"version {entry['candidate']['version']} does not pass {deciding['name']}, {stays}; {_reason(deciding)}"
+
+
+def _gate(entry: Entry, name: str) -> dict[str, Any]:
+    return next(gate for gate in entry["gates"] if gate["name"] == name)
+
+
+def _reason(gate: dict[str, Any]) -> str:
+    """A gate's sentence as a part of another one."""
+    text = str(gate["sentence"]).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def asked_for_by(entry: Entry) -> str:
+    """Who asked for a retrain: the schedule, a trigger or a hand."""
+    requested = str(entry["requested_by"])
+    return {"schedule": "the schedule", "hand": "hand"}.get(
+        requested, f"a trigger ({requested.removeprefix('sensor: ')})"
+    )
+
+
 def decision_id(product: str, day: date) -> str:
     """One retrain a product and as-of day, whoever asks for it: schedule, sensor or hand."""
     return f"{product}/{day}"

@@ -1,113 +1,221 @@
-"""The health report: one self-contained HTML page a day that a product manager can read, offline."""
+"""The health report: one self-contained HTML page a day that a product manager can read, offline, and a page that lists them all."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from evergreen.as_of import first_decidable_day
+from evergreen import charts
+from evergreen import plain_words as words
 from evergreen.config import Product
+from evergreen.drift import PREDICTION, weighted_psi
 from evergreen.evaluation import ALL_ROWS
+from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY
+from evergreen.monitoring import SCORER_NAMES
+from evergreen.plain_words import short, span
+from evergreen.promotion import sentence
 
-SCORER_NAMES = {"served": "what we served", "baseline": "simple baseline", "first": "never retraining"}
-COLORS = {"served": "#14532d", "baseline": "#b45309", "first": "#9ca3af"}
-WIDTH, HEIGHT = 640, 180
-
-
-@dataclass(frozen=True)
-class Health:
-    """What a day's report is made of. `card` is the performance table of the last weeks, `decision` the day's retrain decision,
-    `served_by` and `rows` the day's scoring, `coverage` the labelled share of the days that fell due (None without any)."""
-
-    day: date
-    card: pd.DataFrame
-    entries: list[Entry]
-    drift: pd.DataFrame
-    decision: dict[str, Any]
-    served_by: str
-    rows: int
-    quarantined: int
-    coverage: float | None
-
-
-def verdict(health: Health, product: Product) -> str:
-    """Whether the product is good enough over the days shown, in its own terms; says so where that cannot be judged."""
-    target = product.decision.good_enough
-    days = _daily(health.card, target.metric)
-    if "served" not in days or days.served.dropna().empty:
-        return f"Not enough evidence: no day has been judged yet. Models start on {first_decidable_day(product) + ONE_DAY} at the earliest."
-    mean = days.served.mean()
-    state = "Good enough" if mean <= target.at_most else "Not good enough"
-    measure, judged = target.metric.replace("_", " "), days.served.count()
-    return f"{state}: {measure} {mean:.3f} a row over {judged} judged days, the bound is {target.at_most:g}."
+SIGNS = {"promoted": "▲", "kept": "○", "held": "◇"}
+MOST_SHOWN = 8
 
 
 def render(health: Health, product: Product) -> str:
-    """The page as HTML, without a link to anything outside it."""
-    environment = Environment(
-        loader=PackageLoader("evergreen", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    costs = _daily(health.card, "expected_cost")
-    shown = [name for name in COLORS if name in costs and costs[name].notna().any()]
-    common = costs[shown].dropna()
-    bound = product.decision.good_enough
-    limit = bound.at_most if bound.metric == "expected_cost" else None
-    bottom, top = _scale(costs, limit)
-    return environment.get_template("health_report.html.j2").render(
+    """The day's page as HTML; its one link leads to the list of all days, beside it."""
+    return _page("health_report.html.j2").render(
         product=product,
         health=health,
-        verdict=verdict(health, product),
-        scorers=[
-            {
-                "name": SCORER_NAMES[name],
-                "color": COLORS[name],
-                "cost": common[name].mean(),
-                "line": _line(costs[name], bottom, top),
-            }
-            for name in shown
-        ],
-        common_days=len(common),
-        limit=limit,
-        limit_height=_height(limit, bottom, top) if limit is not None else None,
-        top=top,
-        bottom=bottom,
-        width=WIDTH,
-        height=HEIGHT,
-        span=[f"{day:%d %b}" for day in (costs.index[0], costs.index[-1])] if len(costs) else [],
-        decisions=[_decision(entry) for entry in health.entries[:-7:-1]],
-        drift=health.drift.sort_values("psi", ascending=False).head(5).to_dict("records"),
+        verdict=words.judge(health, product),
+        beside=words.beside_yardsticks(health, product),
+        constant=words.without_a_model(health, product),
+        changes=words.changes(health, product),
+        chart=_chart(health, product),
+        costs=_costs(health),
+        decisions=[_decision(entry) for entry in _shown_entries(health)[::-1]],
+        last=health.entries[-1] if health.entries else None,
+        drift=_drift(health),
+        slices=_slices(health, product),
+        labels=_labels(health),
+        features=_features(health),
     )
 
 
-def _daily(card: pd.DataFrame, measure: str) -> pd.DataFrame:
-    if card.empty:
-        return pd.DataFrame()
-    return card[card.slice == ALL_ROWS].pivot_table(index="day", columns="scorer", values=measure).sort_index()
+def summarize(health: Health, product: Product) -> dict[str, Any]:
+    """What the list of all days says about this one."""
+    verdict, who = words.judge(health, product), serves_today(health.scored, health.day)
+    return {"state": verdict.state, "sentence": verdict.sentence, "served_by": who or "nobody"}
 
 
-def _scale(days: pd.DataFrame, limit: float | None) -> tuple[float, float]:
-    """The smallest and the largest value to draw, zero and the limit included."""
-    if days.empty:
-        return 0.0, 1.0
-    limits = [0.0, limit] if limit is not None else [0.0]
-    return min(*limits, float(days.min().min())), max(*limits, float(days.max().max()))
+def render_index(days: Mapping[date, Mapping[str, Any]], product: Product) -> str:
+    """The list of all days, newest first, each with its verdict and a link; `days` maps a day to its `summarize`."""
+    return _page("health_index.html.j2").render(product=product, days=sorted(days.items(), reverse=True))
 
 
-def _height(value: float, bottom: float, top: float) -> float:
-    return HEIGHT * (1 - (value - bottom) / ((top - bottom) or 1.0))
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("evergreen", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": "{:.0%}".format, "thousands": "{:,}".format, "money": "{:.2f}".format}
+    return environment
 
 
-def _line(values: pd.Series, bottom: float, top: float) -> str:
-    """The points of an SVG polyline, one a day; a day without a value is left out."""
-    step = WIDTH / max(1, len(values) - 1)
-    points = [(number * step, _height(value, bottom, top)) for number, value in enumerate(values) if pd.notna(value)]
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+def _page(template: str) -> Any:
+    return _environment().get_template(template)
 
 
-def _decision(entry: Entry) -> dict[str, str]:
-    deciding = next(gate["sentence"] for gate in entry["gates"] if gate["name"] == entry["deciding_gate"])
-    return {"day": entry["as_of"], "outcome": entry["decision"], "by": entry["requested_by"], "why": deciding}
+def _chart(health: Health, product: Product) -> str | None:
+    """Cost by day, who served and what was decided, over the same days; None without a judged day."""
+    costs, bound = health.daily["expected_cost"], product.decision.good_enough
+    lines = charts.live_lines(costs)
+    if not lines:
+        return None
+    return charts.time_plot(
+        f"Cost of a prediction by day, in {product.decision.currency}; who served; retrains",
+        health.days,
+        lines,
+        bound.at_most if bound.metric == "expected_cost" else None,
+        _bands(health),
+        [
+            charts.Mark(_day(entry["as_of"]), SIGNS[entry["decision"]], entry["decision"])
+            for entry in _shown_entries(health)
+        ],
+    )
+
+
+def _bands(health: Health) -> list[charts.Band]:
+    """Stretches of days with the same model; two that follow each other differ in shade."""
+    who = health.scored.served_by + health.scored.version.map(lambda version: f" v{version}" if version else "")
+    stretches = who.groupby((who != who.shift()).cumsum())
+    return [
+        charts.Band(days.index[0].date(), days.index[-1].date(), days.iloc[0], number % 2 == 1)
+        for number, (_, days) in enumerate(stretches)
+    ]
+
+
+def _costs(health: Health) -> dict[str, Any]:
+    """Mean daily cost of each scorer over the `days` that all were measured on; a mean over no day is None."""
+    common = health.daily["expected_cost"].dropna()
+    means = {
+        SCORER_NAMES[name]: common[name].mean() if len(common) else None for name in SCORER_NAMES if name in common
+    }
+    return {"days": len(common), "means": means}
+
+
+def _shown_entries(health: Health) -> list[Entry]:
+    return [entry for entry in health.entries if _day(entry["as_of"]) >= health.days[0]]
+
+
+def _decision(entry: Entry) -> dict[str, Any]:
+    return {
+        "day": _day(entry["as_of"]),
+        "sign": SIGNS[entry["decision"]],
+        "from": _day(entry["effective_from"]),
+        "sentence": sentence(entry),
+    }
+
+
+def _drift(health: Health) -> dict[str, Any]:
+    """How far the inputs and the predictions moved, the farthest first; `weighted` is None without a champion."""
+    ordered = health.drift.sort_values("psi", ascending=False).to_dict("records")
+    lines = [
+        {
+            "name": "the predictions" if line["feature"] == PREDICTION else line["feature"],
+            "psi": line["psi"],
+            "words": words.how_far(line["psi"]),
+            "weight": None if pd.isna(line["importance"]) else line["importance"],
+        }
+        for line in ordered
+    ]
+    far = [line["name"] for line in lines if line["psi"] >= words.LARGE]
+    weighted, reading = weighted_psi(health.drift), _reading(health, "drift")
+    return {
+        "lines": lines[:MOST_SHOWN],
+        "rest": len(lines[MOST_SHOWN:]),
+        "far": far,
+        "weighted": weighted,
+        "words": None if weighted is None else words.how_far(weighted),
+        "threshold": reading["threshold"] if reading else None,
+    }
+
+
+def _reading(health: Health, trigger: str) -> dict[str, Any] | None:
+    return next((reading for reading in health.decision["readings"] if reading["trigger"] == trigger), None)
+
+
+def _slices(health: Health, product: Product) -> dict[str, Any]:
+    """The dearest slices with enough rows over the judged days shown, beside the average of all rows (None without any)."""
+    card, least = health.card.dropna(subset=["expected_cost"]), product.evaluation.slice_rows_at_least
+    served, baseline = (_pooled(card[card.scorer == scorer]) for scorer in ("served", "baseline"))
+    watched = served.drop(ALL_ROWS, errors="ignore")
+    enough = watched[watched.rows >= least].sort_values("expected_cost", ascending=False).head(MOST_SHOWN)
+    # where the baseline did not score every row of a slice, its cost there is of other rows
+    beside = baseline.expected_cost.where(baseline.rows == served.rows.reindex(baseline.index)).reindex(enough.index)
+    return {
+        "lines": enough.assign(baseline=beside).reset_index(names="name").to_dict("records"),
+        "average": served.loc[ALL_ROWS].to_dict() if len(served) else None,
+        "small": int((watched.rows < least).sum()),
+        "least": least,
+    }
+
+
+def _pooled(card: pd.DataFrame) -> pd.DataFrame:
+    """Each slice's means over all its rows."""
+    names = ["expected_cost", "label", "score"]
+    sums = card[names].mul(card.rows, axis="index").assign(rows=card.rows).groupby(card["slice"]).sum()
+    return sums[names].div(sums.rows, axis="index").assign(rows=sums.rows)
+
+
+def _labels(health: Health) -> dict[str, Any]:
+    """Labelled share of the days that fell due, what is pending, and how long labels took."""
+    days = health.card[(health.card["slice"] == ALL_ROWS) & (health.card.scorer == "served")]
+    delays = health.delays
+    quantiles = (
+        [span(known) for known in pd.TimedeltaIndex(delays.quantile([0.5, 0.9])).to_pytimedelta()]
+        if len(delays)
+        else []
+    )
+    lowest = days.nsmallest(1, "coverage").to_dict("records")
+    return {
+        "days": len(days),
+        "mean": float(days.coverage.mean()) if len(days) else None,
+        "lowest": {"share": lowest[0]["coverage"], "day": short(lowest[0]["day"])} if lowest else None,
+        "arrived": len(delays),
+        "median": quantiles[0] if quantiles else None,
+        "p90": quantiles[1] if quantiles else None,
+    }
+
+
+def _features(health: Health) -> dict[str, Any] | None:
+    if health.weights is None:
+        return None
+    ordered = sorted(health.weights.shares.items(), key=lambda item: -item[1])
+    return {
+        "lines": ordered[:MOST_SHOWN],
+        "rest": len(ordered[MOST_SHOWN:]),
+        "rest_share": sum(share for _, share in ordered[MOST_SHOWN:]),
+        "meaning": health.weights.meaning,
+        "half": _half(ordered),
+    }
+
+
+def _half(ordered: list[tuple[str, float]]) -> list[str]:
+    """The fewest features that carry half of the weight."""
+    carried, names = 0.0, []
+    for name, share in ordered:
+        if carried >= 0.5:
+            break
+        carried += share
+        names.append(name)
+    return names
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)

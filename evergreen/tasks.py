@@ -28,6 +28,10 @@ class Task(Protocol):
         """Per-row measures that can be averaged over any block: `log_loss`, `expected_cost`, `squared_error`, `label`, `score`."""
         ...
 
+    def constant_costs(self, base_rate: float) -> tuple[float, float]:
+        """What a row costs on average where every row gets the action, and where none does."""
+        ...
+
     def ranking(self, labels: Floats, scores: Floats) -> float | None:
         """A measure of order over a block; None where it is not defined."""
         ...
@@ -69,6 +73,13 @@ class Binary:
                 "label": labels,
                 "score": scores,
             }
+        )
+
+    def constant_costs(self, base_rate: float) -> tuple[float, float]:
+        costs, rest = self.costs, 1 - base_rate
+        return (
+            base_rate * costs.true_positive + rest * costs.false_positive,
+            base_rate * costs.false_negative + rest * costs.true_negative,
         )
 
     def ranking(self, labels: Floats, scores: Floats) -> float | None:

@@ -15,9 +15,9 @@ from evergreen.config import Product
 from evergreen.experiments import Experiment
 from evergreen.explain import Explanation
 from evergreen.incidents import last_sent, open_incidents, shown
+from evergreen.monitoring import SCORER_NAMES
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import serving_as_of
-from evergreen.report import SCORER_NAMES
 from evergreen.summary import Summary, summarize_life
 from pipelines.resources import Home
 

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from evergreen.errors import OverlapError
-from evergreen.evaluation import by_day, calibration_curve, refuse_overlap, score_card, summarize
+from evergreen.evaluation import (
+    by_day,
+    calibration_curve,
+    precision_recall_curve,
+    refuse_overlap,
+    score_card,
+    summarize,
+)
 from tests.evergreen.builders import day, shop
 
 ONE, TWO = pd.Timestamp(day(1)), pd.Timestamp(day(2))
@@ -109,3 +116,19 @@ def test_the_calibration_curve_has_groups_of_equal_size():
 def test_the_calibration_curve_loses_no_row_also_among_equal_scores(count, bins, sizes):
     curve = calibration_curve(np.zeros(count), np.full(count, 0.3), bins)
     assert curve.rows.tolist() == sizes
+
+
+def test_precision_and_recall_go_from_the_surest_row_to_all_rows():
+    curve = precision_recall_curve(np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.1, 0.9, 0.4, 0.5]))
+    assert curve.precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3, 2 / 4])
+    assert curve.recall.tolist() == [0.5, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize("labels", [[], [0.0, 0.0]])
+def test_without_a_label_1_there_is_no_precision_recall_curve(labels):
+    assert precision_recall_curve(np.array(labels), np.array(labels)).empty
+
+
+def test_the_precision_recall_curve_is_thinned():
+    labels = np.tile([0.0, 1.0], 500)
+    assert len(precision_recall_curve(labels, np.linspace(0, 1, 1000))) == 100

@@ -10,6 +10,7 @@ from evergreen.monitoring import (
     LiveRows,
     coverage_line,
     daily_excess,
+    daily_measures,
     empty_performance,
     live_rows,
     performance,
@@ -100,6 +101,13 @@ def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
     excess = daily_excess(pd.DataFrame([line | change for change in changes]))
     assert excess.index.tolist() == [day(1), day(2), day(3)]
     assert excess.tolist() == pytest.approx([0.1, -0.1, 0.3])
+
+
+def test_daily_measures_have_a_column_for_each_scorer_that_was_measured():
+    table = performance(live(first=(None,) * 3), {}, shop())
+    costs = daily_measures(table)["expected_cost"]
+    assert costs.to_dict("list") == {"baseline": [2.0, 2.0], "served": [1.0, 2.0]}
+    assert all(days.empty for days in daily_measures(empty_performance()).values())
 
 
 def test_no_history_has_no_excess():

@@ -24,3 +24,10 @@ def test_each_scorers_calibration_is_drawn_beside_the_diagonal():
     assert [line.get_label() for line in figure.axes[0].lines] == ["perfect", "candidate", "baseline"]
     assert figure.axes[0].lines[0].get_xydata().tolist() == [[0, 0], [0.5, 0.5]]
     assert image(figure).startswith(b"\x89PNG")
+
+
+def test_each_scorers_precision_is_drawn_over_its_recall():
+    curve = pd.DataFrame({"recall": [0.5, 1.0], "precision": [1.0, 0.6]})
+    (axes,) = plots.precision_recall({"candidate": curve, "champion": curve}).axes
+    assert [line.get_label() for line in axes.lines] == ["candidate", "champion"]
+    assert axes.lines[0].get_ydata().tolist() == [1.0, 0.6]

@@ -1,7 +1,15 @@
 import pytest
 
 from evergreen.gates import Gate
-from evergreen.promotion import decide, decision_id, effective_from, in_effect, serving_after, serving_as_of
+from evergreen.promotion import (
+    decide,
+    decision_id,
+    effective_from,
+    in_effect,
+    sentence,
+    serving_after,
+    serving_as_of,
+)
 from tests.evergreen.builders import day
 
 OLD, NEW, BASELINE, FIRST = {"version": 3}, {"version": 9}, {"version": 8}, {"version": 1}
@@ -99,3 +107,26 @@ def test_a_day_is_served_by_the_last_decision_in_effect(today, key):
 
 def test_without_a_decision_nobody_serves():
     assert serving_as_of([], day(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "gate", "asked", "serving", "said"),
+    [
+        ("promoted", "comparison", "schedule", {"champion": NEW, "previous": OLD},
+         "Promoted: version 9 replaces version 3; log-loss -0.0041 [-0.0102, +0.0020] against it; asked for by the schedule."),
+        ("promoted", "comparison", "hand", {"champion": NEW, "previous": None},
+         "Promoted: version 9 is the first champion; log-loss is under the baseline's; asked for by hand."),
+        ("kept", "beats_baseline", "sensor: drift", {"champion": OLD, "previous": FIRST},
+         "Kept: version 9 does not pass beats_baseline, version 3 stays champion; log-loss is under the baseline's; "
+         "asked for by a trigger (drift)."),
+        ("held", "comparison", "schedule", {"champion": None, "previous": None},
+         "Held: version 9 does not pass comparison, there is still no champion; refresh: judged; asked for by the schedule."),
+    ],
+)  # fmt: skip
+def test_a_decision_reads_like_a_sentence(outcome, gate, asked, serving, said):
+    judged = [
+        {"name": "beats_baseline", "sentence": "Log-loss is under the baseline's."},
+        {"name": "comparison", "sentence": "Refresh: judged.", "value": -0.0041, "low": -0.0102, "high": 0.002},
+    ]
+    entry = {"decision": outcome, "deciding_gate": gate, "requested_by": asked, "candidate": NEW}
+    assert sentence(entry | {"serving": serving, "gates": judged}) == said

@@ -87,3 +87,9 @@ def test_a_certain_error_costs_much_and_not_infinitely_much():
 )
 def test_the_ranking_is_not_defined_without_both_classes(labels, scores, expected):
     assert Binary(COSTS).ranking(np.array(labels, dtype=float), np.array(scores)) == expected
+
+
+@pytest.mark.parametrize(("base_rate", "costs"), [(0.0, (2, 0)), (0.25, (2, 2.5)), (1.0, (2, 10))])
+def test_one_answer_for_every_row_has_a_cost(base_rate, costs):
+    """The shop: acting costs 2, a missed return 10."""
+    assert task_of(shop()).constant_costs(base_rate) == costs

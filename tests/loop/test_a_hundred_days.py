@@ -3,6 +3,7 @@
 One file, so that one worker lives the hundred days once.
 """
 
+import re
 import shutil
 from datetime import UTC, date, datetime
 from typing import Any
@@ -24,7 +25,7 @@ from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance, prepare_home
 from pipelines.registry import Registry
-from tests.loop.life import Loop, assert_decisions, enter, failures
+from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, enter, failures
 
 SUNDAYS = [str(day) for day in days_between(date(2013, 2, 3), date(2013, 4, 10)) if day.weekday() == 6]
 
@@ -73,9 +74,49 @@ def test_a_training_run_says_everything_about_itself(hundred_days, client):
     assert run.data.tags["evergreen.config"] == hundred_days.product.digest
     assert run.data.tags["mlflow.source.git.commit"]
     assert run.data.tags["mlflow.note.content"].endswith(f"/runs/{run.data.tags['evergreen.dagster_run']}")
-    assert {"calibration.png", "importances.png"} <= {
+    assert {"calibration.png", "precision_recall.png", "importances.png"} <= {
         artifact.path for artifact in client.list_artifacts(run.info.run_id)
     }
+
+
+def test_the_columns_that_the_ui_shows_are_those_of_the_tables(hundred_days):
+    day = hundred_days.store.days("batch")[-1]
+    specs = {spec.key.path[-1]: spec for spec in build_definitions().resolve_all_asset_specs()}
+    for table in TABLES_OF_A_DAY:
+        shown = specs[table].metadata["dagster/column_schema"].columns
+        written = hundred_days.store.read(table, day)
+        assert {column.name: column.type for column in shown} == {
+            str(name): str(kind) for name, kind in written.dtypes.items()
+        }
+        assert all(column.description for column in shown)
+
+
+def test_an_assets_page_has_row_counts_pictures_and_a_decision_in_words(hundred_days):
+    with opened_instance() as instance:
+
+        def newest(name: str) -> dict[str, Any]:
+            event = instance.get_latest_materialization_event(dg.AssetKey(["flights", name]))
+            return {label: value.value for label, value in event.asset_materialization.metadata.items()}
+
+        day = hundred_days.store.days("batch")[-1]
+        for table in TABLES_OF_A_DAY:
+            assert newest(table)["dagster/row_count"] == len(hundred_days.store.read(table, day))
+        assert newest("performance")["live"].startswith("![chart](data:image/svg+xml;base64,")
+        assert newest("drift")["by_feature"].startswith("![chart](data:image/svg+xml;base64,")
+        promotion = newest("promotion")
+        assert next(iter(promotion)) == "decision"
+        assert promotion["decision"].endswith("asked for by the schedule.")
+
+
+def test_the_report_of_a_day_shows_its_champion_and_the_index_lists_every_day(hundred_days):
+    folder = hundred_days.store.root / "reports"
+    index, page = (folder / "index.html").read_text(), (folder / "2013-04-10.html").read_text()
+    assert sorted(set(re.findall(r'href="(\d{4}-\d\d-\d\d)\.html"', index))) == [
+        str(day) for day in hundred_days.store.days("batch")
+    ]
+    champion = hundred_days.decisions[-1]["serving"]["champion"]["version"]
+    assert f"Served by the champion, version {champion}" in page
+    assert "share of the gain that the trees drew from it" in page
 
 
 def test_aliases_are_the_ledgers_head(hundred_days, client):

@@ -82,12 +82,15 @@ def test_a_poisoned_future_changes_nothing(ten_days, new_loop, landing, tmp_path
 def test_a_day_run_again_reads_nothing_later_than_itself(ten_days):
     """Law 1: with every later partition turned into garbage, a day and its retrain still come out as they were."""
     before, decisions = ten_days.content(DAY), len(ten_days.decisions)
+    page = ten_days.store.root / "reports" / f"{DAY}.html"
+    said = page.read_text()
     assert poison(ten_days.store.root, DAY) > 0
 
     assert ten_days.run_again("daily", DAY).success
     assert ten_days.run_again("retrain", DAY).success
 
     assert ten_days.content(DAY) == before
+    assert page.read_text() == said
     assert len(ten_days.decisions) == decisions
 
 

@@ -54,3 +54,14 @@ def test_the_daily_job_and_the_retrain_job_share_no_asset():
     )
 
     assert (len(daily), len(retrain), len(daily & retrain)) == (9, 6, 0)
+
+
+def test_every_asset_says_what_it_is_whose_and_of_which_stage():
+    from pipelines.definitions import build_definitions
+
+    for spec in build_definitions().resolve_all_asset_specs():
+        assert spec.description
+        assert spec.kinds
+        assert spec.owners == ["team:flight-ml"]
+        assert spec.tags["evergreen/product"] == spec.key.path[0]
+        assert spec.tags["evergreen/stage"]
