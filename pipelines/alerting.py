@@ -9,12 +9,12 @@ from evergreen.alerts import NOTHING, Look, look_at_clock, look_at_failures
 from evergreen.config import Product
 from evergreen.incidents import Message, decide, due, sent
 from evergreen.ledger import Entry
+from pipelines import tags
 from pipelines.channels import Receipt, send
 from pipelines.failures import failure_reason
 from pipelines.jobs import daily_name, retrain_name
 from pipelines.resources import Home
 
-PARTITION = "dagster/partition"
 REASONS = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 
 
@@ -26,7 +26,7 @@ def record_failure(product: Product, home: Home, instance: dg.DagsterInstance, r
     content = {
         "event": "failed",
         "job": run.job_name,
-        "day": run.tags.get(PARTITION, "no day"),
+        "day": run.tags.get(tags.PARTITION, "no day"),
         "reason": failure_reason(events),
         "severity": "critical" if run.job_name == daily_name(product) else "warning",
         "at": datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds"),
@@ -100,8 +100,8 @@ def _is_mended(failure: Entry, product: Product, instance: dg.DagsterInstance) -
         dg.RunsFilter(
             job_name=failure["job"],
             statuses=[dg.DagsterRunStatus.SUCCESS],
-            tags={} if later_counts else {PARTITION: failure["day"]},
+            tags={} if later_counts else {tags.PARTITION: failure["day"]},
             created_after=record.create_timestamp,
         )
     )
-    return any(run.tags.get(PARTITION, "") >= failure["day"] for run in done)
+    return any(run.tags.get(tags.PARTITION, "") >= failure["day"] for run in done)

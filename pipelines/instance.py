@@ -15,6 +15,12 @@ from pipelines import places, settings, tags
 from pipelines.alive import is_held
 
 SILENT_AFTER = timedelta(seconds=90)  # a living daemon reports every 30 s
+UNFINISHED = [
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 INTERRUPTED = "the process was stopped in the middle of this run; the next replay does the day again"
 
 
@@ -34,13 +40,7 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
 
 def unfinished_runs(instance: dg.DagsterInstance, tags: dict[str, str]) -> list[dg.DagsterRun]:
     """The runs with these tags that were started and have not ended."""
-    unfinished = [
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    ]
-    return list(instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=dict(tags))))
+    return list(instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags=dict(tags))))
 
 
 def close_interrupted_runs(instance: dg.DagsterInstance, jobs: set[str], tag: str) -> int:
@@ -55,6 +55,14 @@ def days_left(instance: dg.DagsterInstance, product: Product, last: date) -> lis
     """The days up to `last` that are not done; done means that its report, the last daily asset, exists on the instance."""
     done = instance.get_materialized_partitions(dg.AssetKey([product.name, "health_report"]))
     return [day for day in days_between(product.time.start, last) if str(day) not in done]
+
+
+def days_underway(instance: dg.DagsterInstance, job: str) -> set[date]:
+    """The days for which a run of the job waits or works."""
+    waiting = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.QUEUED, *UNFINISHED])
+    return {
+        date.fromisoformat(run.tags[tags.PARTITION]) for run in instance.get_runs(waiting) if tags.PARTITION in run.tags
+    }
 
 
 def succeeded(instance: dg.DagsterInstance, run_key: str) -> bool:

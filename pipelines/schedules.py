@@ -10,7 +10,7 @@ from evergreen.periods import Periods
 from evergreen.promotion import decision_id
 from evergreen.training import evidence_missing
 from pipelines import tags
-from pipelines.instance import days_left
+from pipelines.instance import days_left, days_underway
 from pipelines.jobs import daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
@@ -19,8 +19,8 @@ RETRAIN_CRONS = {"daily": "0 4 * * *", "weekly": "0 4 * * 1"}
 
 
 def daily_schedule(product: Product) -> dg.ScheduleDefinition:
-    """Every night, the day that has just ended, and before it the days that nobody did: a weekend without a daemon, or a new product's
-    past. Each day is asked for once; the queue does them in order."""
+    """Every night, the day that has just ended, and before it the days that are not done: a weekend without a daemon, a day that
+    failed, a new product's past. The queue does them in order."""
 
     @dg.schedule(
         name=f"{product.name}_daily_schedule",
@@ -34,9 +34,10 @@ def daily_schedule(product: Product) -> dg.ScheduleDefinition:
         day = Periods.of(product.time).last_ended(context.scheduled_execution_time)
         if not Periods.of(product.time).known(day):
             return dg.SkipReason(_outside(product, context.scheduled_execution_time))
-        left = days_left(context.instance, product, day)
+        underway = days_underway(context.instance, daily_name(product))
+        left = [asked for asked in days_left(context.instance, product, day) if asked not in underway]
         if not left:
-            return dg.SkipReason(f"{day} is done already, and every day before it")
+            return dg.SkipReason(f"every day up to {day} is done or under way")
         return [dg.RunRequest(run_key=daily_key(product, asked), partition_key=str(asked)) for asked in left[:CATCH_UP]]
 
     return schedule

@@ -13,6 +13,7 @@ from evergreen.promotion import decision_id
 from evergreen.sources import daily_files
 from pipelines import tags
 from pipelines.alerting import look_and_tell, record_failure
+from pipelines.instance import days_underway
 from pipelines.jobs import care_name, daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
@@ -68,12 +69,11 @@ def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinit
             asked = dg.RunsFilter(tags={tags.RUN_KEY: daily_key(product, day)})
             return context.instance.get_runs_count(asked) > 0
 
-        periods = Periods.of(product.time)
-        days = days_between(
-            product.time.start, min(periods.last_ended(datetime.now(UTC)), product.time.end or date.max)
-        )
-        files = daily_files(source, Path(home.path))
-        look = look_for_arrivals(files, home.store(product), days, tried, since=int(context.cursor or 0))
+        last = min(Periods.of(product.time).last_ended(datetime.now(UTC)), product.time.end or date.max)
+        underway = days_underway(context.instance, daily_name(product))
+        days = [day for day in days_between(product.time.start, last) if day not in underway]
+        files, since = daily_files(source, Path(home.path)), int(context.cursor or 0)
+        look = look_for_arrivals(files, home.store(product), days, tried, since)
         requests = [
             dg.RunRequest(
                 run_key=f"files/{decision_id(product.name, found.day)}/{found.digest}",
@@ -83,7 +83,8 @@ def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinit
             for found in look.arrivals
         ]
         nothing = None if requests else "no delivery came late or was corrected"
-        return dg.SensorResult(requests, skip_reason=nothing, cursor=str(look.newest))
+        seen_to = since if underway else look.newest  # a day that is being read is looked at again
+        return dg.SensorResult(requests, skip_reason=nothing, cursor=str(seen_to))
 
     return sensor
 

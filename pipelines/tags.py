@@ -3,6 +3,7 @@
 PRODUCT = "evergreen/product"
 REQUESTED_BY = "evergreen/requested_by"
 IN_PROCESS = "evergreen/in_process"
+PARTITION = "dagster/partition"
 RUN_KEY = "dagster/run_key"
 RETRY_WHOLE = {"dagster/retry_strategy": "ALL_STEPS"}
 """Of a run whose process died: every step is idempotent, and a later one may have read half a day."""

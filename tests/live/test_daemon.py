@@ -11,10 +11,11 @@ import subprocess
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -29,11 +30,13 @@ from pipelines import places, tags
 from pipelines.instance import prepare_home
 from pipelines.servers import HOST, daemon_command, webserver_command
 from tests.loop.life import SHORT, Loop, make_loop
+from tests.pipelines.receivers import webhook
 
 PATIENCE = 240  # seconds
 LIVED = 17  # days before yesterday: the first decision falls on the ninth, the performance trigger can fire from the fifteenth
 AUGUST = date(2013, 8, 5)  # what the first day repeats: its first candidate beats the baseline on four days of training
-EVERY_MINUTE = "* * * * *"
+HOOK = "TEST_HOOK"
+TO_START = timedelta(seconds=60)  # what the daemon is given until the schedule ticks
 TRIGGER = {"kind": "performance", "over": "3d", "false_alarms": 2}
 
 
@@ -107,7 +110,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
-    """A life up to the day before yesterday, with a champion that three contrary days prove wrong; then crons that tick every minute.
+    """A life up to the day before yesterday, with a champion that three contrary days prove wrong; then a cron that ticks soon.
 
     Yesterday's outcomes have not been delivered.
     """
@@ -118,7 +121,9 @@ def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
     ninth = clock.start + 9 * ONE_DAY
     time_of_life = {"time": {"start": str(clock.start), "end": None}}
     retraining = {"schedule": f"0 4 {ninth.day} {ninth.month} *", "triggers": [TRIGGER], "cooldown": "1d"}
-    changes = overlay(SHORT, {**time_of_life, "retraining": retraining})
+    lenient = {"good_enough": {"metric": "expected_cost", "at_most": 2.6}}  # four days of training teach little
+    told = {"channels": [{"kind": "log"}, {"kind": "webhook", "url_from": HOOK}]}
+    changes = overlay(SHORT, {**time_of_life, "decision": lenient, "retraining": retraining, "alerts": told})
     made = make_loop(tmp_path / "live", landing, monkeypatch, changes)
     made.live(str(clock.yesterday - ONE_DAY))
     assert [(entry["as_of"], entry["decision"]) for entry in made.decisions] == [(str(ninth - ONE_DAY), "promoted")]
@@ -127,14 +132,15 @@ def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
 
 def _hurried(loop: Loop) -> Loop:
     path = loop.folder / "configs" / "products" / "flights.yaml"
-    changes = {"time": {"daily_job": EVERY_MINUTE}}
+    tick = datetime.now(ZoneInfo(nycflights_live.TIMEZONE)) + TO_START
+    changes = {"time": {"daily_job": f"{tick.minute} {tick.hour} * * *"}}
     path.write_text(yaml.safe_dump(overlay(read_yaml(path), changes)))
     return Loop(loop.folder, load_product(path))
 
 
 def asked(servers: Servers, job: str, day: date) -> list[dict[str, Any]]:
     """The runs of a job for a day."""
-    return [run for run in servers.runs() if run["jobName"] == job and run["tags"]["dagster/partition"] == str(day)]
+    return [run for run in servers.runs() if run["jobName"] == job and run["tags"][tags.PARTITION] == str(day)]
 
 
 def ended(runs: list[dict[str, Any]]) -> Counter[str]:
@@ -147,14 +153,27 @@ def versions() -> Counter[tuple[str, str]]:
     return Counter((version.tags["evergreen.decision"], version.tags["evergreen.role"]) for version in found)
 
 
-def test_the_daemon_lives_the_day(loop: Loop, clock: Clock, tmp_path: Path):
+@pytest.fixture
+def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """What arrives at the product's webhook."""
+    with webhook() as (url, bodies):
+        monkeypatch.setenv(HOOK, url)
+        yield bodies
+
+
+def about(posted: list[dict[str, Any]], job: str) -> list[str]:
+    """The subjects of the messages about a job's failures."""
+    return [body["text"].splitlines()[0] for body in posted if job in body["text"]]
+
+
+def test_the_daemon_lives_the_day(loop: Loop, posted: list[dict[str, Any]], clock: Clock, tmp_path: Path):
     day, log, landing = clock.yesterday, tmp_path / "servers.log", tmp_path / "landing"
     prepare_home()
     servers = Servers(log)
     servers.start()
     try:
         # the schedule asks for yesterday; its outcomes were not delivered, so the run fails, and one alert is raised
-        wait_for("the failed day", lambda: bool(loop.home.alerts(loop.product).entries()), log)
+        wait_for("the alert", lambda: bool(about(posted, "flights_daily")), log)
         [failed] = asked(servers, "flights_daily", day)
         assert (failed["status"], failed["tags"][tags.RUN_KEY]) == ("FAILURE", f"daily/flights/{day}")
 
@@ -187,8 +206,10 @@ def test_the_daemon_lives_the_day(loop: Loop, clock: Clock, tmp_path: Path):
     finally:
         servers.kill()
 
-    assert len(loop.home.alerts(loop.product).entries()) == 2, "the failed day, and the killed retrain"
-    requested = Counter((run["jobName"], run["tags"]["dagster/partition"], run["status"]) for run in runs)
+    assert len(about(posted, "flights_daily")) == 2, "one that the day failed, one that this is over"
+    failures = [entry["job"] for entry in loop.home.failed_runs(loop.product).entries() if entry["event"] == "failed"]
+    assert failures == ["flights_daily", "flights_retrain"]
+    requested = Counter((run["jobName"], run["tags"][tags.PARTITION], run["status"]) for run in runs)
     expected = {
         ("flights_daily", str(day), "FAILURE"): 1,
         ("flights_daily", str(day), "SUCCESS"): 1,

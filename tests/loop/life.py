@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from evergreen.periods import days_between
 from evergreen.product_files import load_product, overlay, read_yaml
 from evergreen.storage import Store
 from pipelines import places
+from pipelines.definitions import build_definitions
+from pipelines.instance import opened_instance
 from pipelines.replay import Replay, opened_replay
 from pipelines.resources import Home
 
@@ -98,6 +100,21 @@ class Loop:
         return held
 
 
+def tick(loop: Loop, schedule: str, moment: datetime) -> Any:
+    """What a schedule asks for at a moment, as the daemon would evaluate it."""
+    definitions = build_definitions()
+    with (
+        opened_instance() as instance,
+        dg.build_schedule_context(
+            instance,
+            scheduled_execution_time=moment,
+            repository_def=definitions.get_repository_def(),
+            resources={"home": loop.home},
+        ) as context,
+    ):
+        return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
+
+
 def execute(replay: Replay, job: str, day: str, only: str | None = None) -> Any:
     asset = [dg.AssetKey([replay.product.name, only])] if only else None
     return replay.definitions.resolve_job_def(f"{replay.product.name}_{job}").execute_in_process(
@@ -162,9 +179,8 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_decisions(loop: Loop, expected: list[str]) -> str:
-    """The schedule decided as of exactly these days, each on 7 days that no model in it was trained on; returns the counts, in words."""
+    """Decided as of exactly these days, each on 7 days that no model in it was trained on; returns the counts, in words."""
     assert [entry["as_of"] for entry in loop.decisions] == expected
-    assert {entry["requested_by"] for entry in loop.decisions} == {"schedule"}
     for entry in loop.decisions:
         judging, trained = entry["evaluation"]["days"], entry["training"]["last_day"]
         assert min(judging) > trained, "judging days lie after training's end"

@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pipelines import places
-from tests.loop.life import Loop, first_days
+from tests.loop.life import Loop, first_days, tick
 
 ONE_WEEK = {"retraining": {"schedule": "weekly", "triggers": []}}
 
@@ -110,7 +111,10 @@ def test_a_retrain_before_there_is_evidence_says_how_much_is_missing(new_loop):
     from pipelines.failures import explain_failure
 
     text = explain_failure(result, "flights_retrain", "2013-01-03")
-    assert "2 whole mature days, 4 are needed to train and 4 more to judge; until then the heuristic serves" in text
+    reason = "2 whole mature days, 4 are needed to train and 4 more to judge; until then the heuristic serves"
+    assert reason in text
+    asked = tick(loop, "flights_retrain_schedule", datetime(2013, 1, 4, 9, tzinfo=UTC))
+    assert asked.skip_message == f"flights: {reason}"
 
 
 def test_a_misspelt_key_names_the_file_the_key_and_the_near_miss(new_loop):
