@@ -19,11 +19,10 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-import yaml
 from mlflow import MlflowClient
 
 from evergreen.periods import ONE_DAY, Periods, days_between
-from evergreen.product_files import load_product, overlay, read_yaml
+from evergreen.product_files import overlay
 from evergreen.samples import nycflights_live
 from evergreen.storage import write_parquet
 from pipelines import places, tags
@@ -131,11 +130,8 @@ def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
 
 
 def _hurried(loop: Loop) -> Loop:
-    path = loop.folder / "configs" / "products" / "flights.yaml"
     tick = datetime.now(ZoneInfo(nycflights_live.TIMEZONE)) + TO_START
-    changes = {"time": {"daily_job": f"{tick.minute} {tick.hour} * * *"}}
-    path.write_text(yaml.safe_dump(overlay(read_yaml(path), changes)))
-    return Loop(loop.folder, load_product(path))
+    return loop.changed({"time": {"daily_job": f"{tick.minute} {tick.hour} * * *"}})
 
 
 def asked(servers: Servers, job: str, day: date) -> list[dict[str, Any]]:

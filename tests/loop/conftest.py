@@ -1,5 +1,7 @@
 """Fixtures of the whole-loop tests: homes of their own, and a landing zone that all tests of a worker share."""
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,13 @@ from tests.loop.life import HUNDRED, SHORT, Loop, enter, make_loop
 
 @pytest.fixture(scope="session")
 def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real deliveries of 2013."""
-    folder = tmp_path_factory.mktemp("landing")
-    nycflights.deliver(str(folder / "events" / "{day}.parquet"), str(folder / "outcomes" / "{day}.parquet"))
+    """The real deliveries of 2013; the workers of one test run share them."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "landing"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        nycflights.deliver(str(folder / "events" / "{day}.parquet"), str(folder / "outcomes" / "{day}.parquet"))
     return folder
 
 

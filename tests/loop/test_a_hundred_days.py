@@ -13,13 +13,11 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from mlflow import MlflowClient
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from evergreen.periods import days_between
-from evergreen.product_files import load_product, overlay, read_yaml
 from pipelines import places
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
@@ -310,9 +308,7 @@ def edited(hundred_days: Loop, tmp_path, monkeypatch):
     def edit(changes: dict[str, Any]) -> Loop:
         shutil.copytree(hundred_days.folder, tmp_path / "copy")
         enter(tmp_path / "copy", monkeypatch)
-        path = tmp_path / "copy" / "configs" / "products" / "flights.yaml"
-        path.write_text(yaml.safe_dump(overlay(read_yaml(path), changes)))
-        return Loop(tmp_path / "copy", load_product(path))
+        return Loop(tmp_path / "copy", hundred_days.product).changed(changes)
 
     return edit
 

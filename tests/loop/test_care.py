@@ -17,7 +17,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
 from dagster._daemon.types import DaemonHeartbeat
 from typer.testing import CliRunner
 
@@ -27,7 +26,7 @@ from evergreen.digests import digest_file
 from evergreen.errors import BackupError, EvergreenError
 from evergreen.explain import explain
 from evergreen.ledger import Ledger
-from evergreen.product_files import load_product, overlay
+from evergreen.product_files import load_product
 from evergreen.storage import Store
 from evergreen.summary import summarize_life
 from pipelines import places
@@ -76,13 +75,6 @@ def loop(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
     enter(folder, monkeypatch)
     restore_backup(kept / "backup.tar.gz", folder / "home", False, silently)
     return Loop(folder, load_product(folder / "configs" / "products" / "flights.yaml"))
-
-
-def changed(loop: Loop, changes: dict[str, Any]) -> Loop:
-    """The same home under a product file with changes."""
-    path = loop.folder / "configs" / "products" / "flights.yaml"
-    path.write_text(yaml.safe_dump(overlay(yaml.safe_load(path.read_text()), changes)))
-    return Loop(loop.folder, load_product(path))
 
 
 def examined(loop: Loop, mend: bool = False) -> list[Finding]:
@@ -241,7 +233,7 @@ def test_a_lost_partition_is_mended_by_the_command_that_the_doctor_gives(loop):
 
 
 def test_a_product_that_goes_on_needs_a_daemon_and_deliveries(loop):
-    going_on = changed(loop, {"time": {"end": None}, "source": {"events": "nowhere/{day}.parquet"}})
+    going_on = loop.changed({"time": {"end": None}, "source": {"events": "nowhere/{day}.parquet"}})
 
     assert [finding.what.partition(": ")[0] for finding in examined(going_on)] == [
         "the Dagster daemon never ran on this home",
@@ -250,7 +242,7 @@ def test_a_product_that_goes_on_needs_a_daemon_and_deliveries(loop):
 
 
 def test_a_living_daemon_is_no_finding_and_keeps_its_home(loop, kept):
-    going_on = changed(loop, {"time": {"end": None}})
+    going_on = loop.changed({"time": {"end": None}})
     with opened_instance() as instance:
         instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SCHEDULER", "1", []))
 
@@ -288,13 +280,13 @@ def test_a_restored_home_is_whole_and_lives_on(loop):
     rows = loop.store.read("batch", DAY)[loop.product.features.names]
     assert loaded.predict(rows).shape == (len(rows), 2)
 
-    assert [str(day) for day in changed(loop, NO_RETRAIN).live("2013-01-13").days] == ["2013-01-13"]
+    assert [str(day) for day in loop.changed(NO_RETRAIN).live("2013-01-13").days] == ["2013-01-13"]
     assert set(loop.store.read("predictions", date(2013, 1, 13)).served_by) == {"champion"}
     assert examined(loop) == []
 
 
 def test_a_backup_of_the_restored_home_says_what_it_leaves_out(loop, tmp_path, monkeypatch):
-    inside = changed(loop, {"source": {"events": "landing/{day}.parquet", "outcomes": "elsewhere/{day}.parquet"}})
+    inside = loop.changed({"source": {"events": "landing/{day}.parquet", "outcomes": "elsewhere/{day}.parquet"}})
     (loop.folder / "home" / "landing").mkdir()
     (loop.folder / "home" / "landing" / "x.parquet").write_bytes(b"rows")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -317,7 +309,7 @@ RETENTION = {"quarantine": "2d", "event_logs": "1d", "refused_models": "1d", "su
 
 
 def test_a_pruned_home_still_serves_falls_back_and_explains(loop):
-    pruned, tomorrow = changed(loop, {"retention": RETENTION}), date.today() + timedelta(days=2)
+    pruned, tomorrow = loop.changed({"retention": RETENTION}), date.today() + timedelta(days=2)
     view = AsOf(loop.store, loop.product, date.fromisoformat(LAST))
     before = summarize_life(view, loop.decisions)
     entries = loop.decisions
@@ -339,7 +331,7 @@ def test_a_pruned_home_still_serves_falls_back_and_explains(loop):
     prediction = loop.store.read("predictions", date.fromisoformat(LAST)).id.iloc[0]
     assert explain(loop.store, loop.product, entries, prediction).model["digest"] == entries[2]["candidate"]["digest"]
 
-    changed(loop, NO_RETRAIN).live("2013-01-13")
+    loop.changed(NO_RETRAIN).live("2013-01-13")
     day = date(2013, 1, 13)
     assert set(loop.store.read("predictions", day).served_by) == {"champion"}
     lost = entries[-1]["serving"]["champion"]["digest"]
@@ -354,7 +346,7 @@ def test_a_pruned_home_still_serves_falls_back_and_explains(loop):
 def test_care_runs_by_itself_only_where_a_retention_is_declared(loop):
     assert not build_definitions().get_repository_def().has_job("flights_care")
 
-    changed(loop, {"retention": {"quarantine": "2d"}})
+    loop.changed({"retention": {"quarantine": "2d"}})
     definitions = build_definitions()
 
     assert definitions.resolve_schedule_def("flights_care_schedule").default_status == dg.DefaultScheduleStatus.RUNNING

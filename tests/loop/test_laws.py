@@ -1,4 +1,4 @@
-"""The four laws on real rows, each with a test that fails when it is broken, also when runs are killed or MLflow is away.
+"""The four laws on real rows, each with a test that fails when it is broken, also when runs are killed, asked for twice, or MLflow is away.
 
 One file, so that one worker lives the ten days once.
 """
@@ -12,8 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -21,6 +24,7 @@ from mlflow import MlflowClient
 from evergreen.periods import Periods
 from evergreen.product_files import overlay
 from pipelines import places
+from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
 from tests.loop.life import SHORT, Loop, canonical, enter, failures, first_days, make_loop
 
@@ -254,3 +258,36 @@ def test_mlflow_that_does_not_answer_fails_the_retrain_and_not_the_scoring(ten_d
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     ten_days.live("2013-01-11")
     assert [entry["as_of"] for entry in ten_days.decisions] == ["2013-01-09", "2013-01-10", "2013-01-11"]
+
+
+def look(loop: Loop) -> Any:
+    definitions = build_definitions()
+    repository = definitions.get_repository_def()
+    with (
+        opened_instance() as instance,
+        dg.build_sensor_context(instance, repository_def=repository, resources={"home": loop.home}) as context,
+    ):
+        return definitions.resolve_sensor_def("flights_retrain_sensor").evaluate_tick(context)
+
+
+def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(ten_days):
+    """A fired decision becomes one request; once the day is decided, whoever asked for it, there is none."""
+    by_age = {"schedule": "0 4 1 7 *", "triggers": [{"kind": "staleness", "days": 1}], "cooldown": "1d"}
+    loop = ten_days.changed({"retraining": by_age})
+    loop.live("2013-01-12")
+    newest = loop.decisions[-1]
+    assert (newest["as_of"], newest["requested_by"]) == ("2013-01-12", "sensor: staleness")
+    assert look(loop).skip_message == "flights/2013-01-12 is decided already"
+
+    loop.live("2013-01-13")
+    assert look(loop).skip_message == "2013-01-13: No retrain: no trigger fired."
+    decision = loop.store.read_document("retrain_decision", date(2013, 1, 13))
+    fired = decision | {"retrain": True, "fired": ["performance"]}
+    loop.store.write_document("retrain_decision", date(2013, 1, 13), fired)
+    asked = [request.run_key for _ in range(2) for request in look(loop).run_requests]
+    assert asked == ["retrain/flights/2013-01-13"] * 2, "one key: the daemon runs it once"
+
+    assert loop.run_again("retrain", "2013-01-13").success
+    assert look(loop).skip_message == "flights/2013-01-13 is decided already"
+    assert loop.run_again("retrain", "2013-01-13").success
+    assert [entry["as_of"] for entry in loop.decisions][2:] == ["2013-01-12", "2013-01-13"]
