@@ -10,7 +10,7 @@ run: .venv/ready        ## replay the first twelve weeks of the flights of 2013,
 test: .venv/ready       ## the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-live: .venv/ready       ## the tests that wait for the clock: the real daemon, killed and started again
+live: .venv/ready       ## the tests on real servers: the daemon on today's date, killed and started again; PostgreSQL
 	$(BIN)/pytest tests/live
 
 ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on loopback
