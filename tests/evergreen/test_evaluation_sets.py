@@ -52,36 +52,24 @@ def decide(store, product, number, entries):
     return training, judging
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     golden=st.sampled_from([None, "1d", "3d"]),
-    at_most=st.sampled_from([None, 1, 5, 100]),
+    at_most=st.sampled_from([1, 5, 100]),
     window=st.sampled_from(["1d", "3d"]),
-    first=st.integers(4, LAST),
-    second=st.integers(4, LAST),
+    number=st.integers(9, LAST),
 )
-def test_no_row_is_in_a_training_set_and_in_golden_or_failures_known_then(
-    twelve_days, golden, at_most, window, first, second
-):
-    product, entries = asked(golden, at_most, window), []
-    for number in sorted({first, second}):
-        view = AsOf(twelve_days, product, day(number))
-        try:
-            training = training_manifest(view, entries)
-        except NotEnoughEvidence:
-            continue
-        if training["golden"] and not entries:
-            entries.append({"key": "shop/golden", "as_of": str(view.day), "days": training["golden"]})
-        judging = evaluation_manifest(view, entries)
-        trained = set(read_manifest_rows(view, training).order_id)
-        assert trained <= set(possible_training_ids(view, training))
-        for rows in (
-            read_manifest_rows(view, judging),
-            read_portion(view, judging["portions"]["golden"]),
-            read_cases(view, judging["portions"]["failures"]),
-        ):
-            assert trained.isdisjoint(rows.order_id)
-            assert set(possible_training_ids(view, training)).isdisjoint(rows.order_id)
+def test_no_row_is_in_a_training_set_and_in_golden_or_failures_known_then(twelve_days, golden, at_most, window, number):
+    product, view = asked(golden, at_most, window), AsOf(twelve_days, asked(golden, at_most, window), day(number))
+    training = training_manifest(view, [])
+    judging = evaluation_manifest(view, [{"key": f"{product.name}/golden", "as_of": "", "days": training["golden"]}])
+    possible = set(possible_training_ids(view, training))
+    assert set(read_manifest_rows(view, training).order_id) <= possible
+    assert len(training["golden"]) == (int(golden[0]) if golden else 0)
+    assert judging["portions"]["failures"]["rows"] > 0
+    assert possible.isdisjoint(read_manifest_rows(view, judging).order_id)
+    assert possible.isdisjoint(read_portion(view, judging["portions"]["golden"]).order_id)
+    assert possible.isdisjoint(read_cases(view, judging["portions"]["failures"]).order_id)
 
 
 def test_portions_are_manifests_with_an_origin(store):
@@ -152,14 +140,10 @@ def test_two_versions_are_compared_row_by_row(store):
 def test_a_comparison_says_why_cases_came_and_went(store):
     product, entries = asked(at_most=2), []
     decide(store, product, 5, entries)
-    wrong = read_version(store, day(5)).rows.query("portion == 'failures'")
-    assert len(wrong) == 2
-    newest = f"{wrong.day.max().day}-0"
     serve(store, product, 5, {f"5-{row}": 0.999 for row in range(6)})
     decide(store, product, 6, entries)
     came = [line for line in changes(store, 5, 6) if line[:2] == ("failures", "came")]
     went = [line for line in changes(store, 5, 6) if line[:2] == ("failures", "went")]
-    assert newest
     assert sum(line[4] for line in came) == 2
     assert {line[2:4] for line in came} == {(5, "a confident error, known since")}
     assert {line[3] for line in went} == {"released to training: newer cases fill the cap"}
