@@ -52,12 +52,10 @@ def read_portion(view: AsOf, portion: dict[str, Any]) -> pd.DataFrame:
 
 
 def read_cases(view: AsOf, portion: dict[str, Any]) -> pd.DataFrame:
-    """The labelled rows behind the failure cases, in their order."""
-    ids = [case["id"] for case in portion["cases"]]
-    if not ids:
-        return view.mature(view.day).rows.iloc[:0]
-    days = sorted({date.fromisoformat(case["day"]) for case in portion["cases"]})
-    return view.mature(days[0]).on(days).rows.set_index(view.product.id, drop=False).loc[ids].reset_index(drop=True)
+    """The labelled rows behind the failure cases."""
+    ids = {case["id"] for case in portion["cases"]}
+    rows = read_portion(view, portion)
+    return rows[rows[view.product.id].isin(ids)].reset_index(drop=True)
 
 
 def _golden(view: AsOf, days: list[date]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from evergreen.errors import NotEnoughEvidence
 from evergreen.evaluation_changes import compare, read_version
 from evergreen.evaluation_sets import evaluation_manifest, read_cases, read_portion, topped_up
 from evergreen.storage import Store
-from evergreen.training import possible_training_ids, read_manifest_rows, training_manifest
+from evergreen.training import evidence_missing, possible_training_ids, read_manifest_rows, training_manifest
 from tests.evergreen.builders import at, day, live_a_day, live_days, orders, returns, serve, shop
 
 LAST = 12
@@ -52,7 +52,7 @@ def decide(store, product, number, entries):
     return training, judging
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     golden=st.sampled_from([None, "1d", "3d"]),
     at_most=st.sampled_from([1, 5, 100]),
@@ -70,6 +70,14 @@ def test_no_row_is_in_a_training_set_and_in_golden_or_failures_known_then(twelve
     assert possible.isdisjoint(read_manifest_rows(view, judging).order_id)
     assert possible.isdisjoint(read_portion(view, judging["portions"]["golden"]).order_id)
     assert possible.isdisjoint(read_cases(view, judging["portions"]["failures"]).order_id)
+
+
+@pytest.mark.parametrize(("golden", "first"), [(None, 4), ("2d", 6)])
+def test_a_retrain_waits_until_it_can_train_beside_its_golden_days(twelve_days, golden, first):
+    """Two days train and one judges; the label of a day is due on the next."""
+    product = asked(golden)
+    missing = [evidence_missing(AsOf(twelve_days, product, day(number)), []) is None for number in (first - 1, first)]
+    assert missing == [False, True]
 
 
 def test_portions_are_manifests_with_an_origin(store):
