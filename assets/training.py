@@ -33,9 +33,10 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     def training_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view, sets = stage.view(home, context), home.evaluation_sets(product)
         made = training_manifest(view, sets.entries())
+        decided = _decided(home.promotions(product).entries(), stage.decision(view.day), made)
         if made["golden"]:
             sets.append(golden_key(product), {"as_of": str(view.day), "days": made["golden"]})
-        if not _decided(home.promotions(product).entries(), stage.decision(view.day), made):
+        if not decided:
             view.store.write_document("training_set", view.day, {**made, "product": product.model_dump(mode="json")})
         shown = {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")}
         withheld = {f"withheld_{reason}": rows for reason, rows in made["withheld"].items()}

@@ -260,7 +260,9 @@ class Failures(Section):
     log_loss_over: float = Field(
         3.0, gt=0, description="of the served score, in nats: over 3.0 the truth had been given less than 5%"
     )
-    at_most: int = Field(200, ge=1, description="cases; the newest are kept, the others are released to training")
+    at_most: int = Field(
+        50, ge=1, description="cases; the newest are kept, older ones are released to training; many would bias it"
+    )
 
 
 class Evaluation(Section):

@@ -40,9 +40,9 @@ def choose(whole_days: list[date], trained: Iterable[date], product: Product) ->
 
 def golden_days(view: AsOf, whole_days: list[date], entries: Iterable[Entry]) -> list[date]:
     """The reserved days, or those that a training as of the view's day would reserve; fewer than asked for only where it must wait."""
-    known = reserved(entries, view.product, view.day)
-    if known or view.product.evaluation.golden is None:
-        return known
+    entries = list(entries)
+    if view.product.evaluation.golden is None or any(entry["key"] == golden_key(view.product) for entry in entries):
+        return reserved(entries, view.product, view.day)
     return choose(whole_days, _trained_before(view), view.product)
 
 

@@ -39,6 +39,9 @@ def test_once_reserved_they_stay_from_that_day_on_whatever_the_product_file_says
         assert reserved(RESERVED, product, day(5)) == []
         assert reserved(RESERVED, product, day(6)) == TEN[:2]
         assert golden_days(AsOf(Store(tmp_path), product, day(9)), TEN, RESERVED) == TEN[:2]
+        assert golden_days(AsOf(Store(tmp_path), product, day(5)), TEN, RESERVED) == [], (
+            "an earlier day chooses none anew"
+        )
 
 
 def test_days_of_an_earlier_training_set_are_not_reserved_any_more(tmp_path):
