@@ -55,7 +55,7 @@ def test_golden_days_are_reserved_before_the_first_training_and_cases_withheld_o
     assert [entry["as_of"] for entry in entries[1:]] == [FIRST, SECOND]
     assert all(GOLDEN not in training["days"] for training in trainings.values())
     assert all(training["withheld"]["golden"] == 842 for training in trainings.values())
-    assert {case["day"] for case in cases} == {"2013-01-08"} or cases
+    assert len(cases) == 20
     view = AsOf(loop.store, loop.product, date.fromisoformat(SECOND))
     assert set(possible_training_ids(view, trainings[SECOND])).isdisjoint(case["id"] for case in cases)
 
