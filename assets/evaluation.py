@@ -2,6 +2,7 @@
 
 import time
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,10 +15,12 @@ from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.drift import profile
 from evergreen.errors import ModelError
+from evergreen.evaluation_portions import measure_portions
+from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.prequential import compare_recipes
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.tasks import Floats, task_of
-from evergreen.training import first_needed_day, manifest, possible_training_ids, read_manifest_rows, split_days
+from evergreen.training import possible_training_ids, read_manifest_rows
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
@@ -34,21 +37,25 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **stage.options(
             "evaluation_set",
-            "The whole mature days after training's end, as a manifest in a ledger of versions.",
+            "Portions of rows in a ledger of versions: the fresh days that decide; golden days, failure cases and slices that do not.",
             deps=["batch", "labels", "training_set"],
             kinds={"json"},
             depends_on=config,
         ),
     )
     def evaluation_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
-        view = stage.view(home, context)
-        rows = view.mature(first_needed_day(product, view.day))
-        made = manifest(view, rows, split_days(rows.whole_days(product.label.coverage_at_least), product).judging)
+        view, ledger = stage.view(home, context), home.evaluation_sets(product)
+        made = evaluation_manifest(view, ledger.entries())
         version = {**{name: value for name, value in made.items() if name != "digest"}, "rows_digest": made["digest"]}
-        recorded = home.evaluation_sets(product).append(f"{stage.decision(view.day)}/{made['digest']}", version)
+        recorded = ledger.append(f"{stage.decision(view.day)}/{made['version_digest']}", version)
         view.store.write_document("evaluation_set", view.day, {**made, "version": recorded["number"]})
+        named = ("first_day", "last_day", "rows", "pending", "coverage", "base_rate", "digest", "version_digest")
+        portions = made["portions"]
         shown = {
-            name: made[name] for name in ("first_day", "last_day", "rows", "pending", "coverage", "base_rate", "digest")
+            **{name: made[name] for name in named},
+            "golden_rows": portions["golden"]["rows"],
+            "failure_cases": portions["failures"]["rows"],
+            "slices": f"{portions['slices']['enough']} of {len(portions['slices']['slices'])} can be judged",
         }
         return stage.result("evaluation_set", {"version": recorded["number"], **shown})
 
@@ -90,23 +97,15 @@ def _measure(
     view: AsOf, registry: Registry, champion: dict[str, Any] | None
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Floats]]:
     """The report, the judging rows and every scorer's scores on them."""
-    from evergreen import models
-
     product, store = view.product, view.store
     judging = store.read_document("evaluation_set", view.day)
     rows = read_manifest_rows(view, judging)
     records = {name: store.read_document(f"{name}_model", view.day) for name in ("candidate", "baseline")}
     records |= {"champion": champion} if champion else {}
-    compared = evaluation.refuse_overlap(
-        rows[product.id], {name: _trained_on(view, record) for name, record in records.items()}
-    )
+    trained = {name: _trained_on(view, record) for name, record in records.items()}
+    compared = evaluation.refuse_overlap(rows[product.id], trained)
     pipelines = {name: registry.load(product.name, record) for name, record in records.items()}
-    scores = {name: models.predict(pipeline, rows) for name, pipeline in pipelines.items() if name != "champion"}
-    if champion:
-        days = [date.fromisoformat(day) for day in judging["days"]]
-        scores["champion"] = models.predict(
-            pipelines["champion"], with_features_of(recorded_recipe(view.store, champion), rows, store, days)
-        )
+    scores = _scores(view, pipelines, champion, rows)
     for values in scores.values():
         task_of(product).check(values, len(rows))
     scores["prior"] = np.full(len(rows), records["candidate"]["base_rate"])
@@ -123,9 +122,25 @@ def _measure(
         "card": evaluation.score_card(rows, scores, product)
         .assign(day=lambda card: card.day.astype("str"))
         .to_dict("records"),
-        "change": _change(view, champion),
+        "change": _change(view, champion, judging["portions"]["golden"]["days"]),
+        **measure_portions(
+            view, judging["portions"], partial(_scores, view, pipelines, champion), trained, rows, scores
+        ),
     }
     return report, rows, scores
+
+
+def _scores(
+    view: AsOf, pipelines: dict[str, Any], champion: dict[str, Any] | None, rows: pd.DataFrame
+) -> dict[str, Floats]:
+    """Every model's scores of the same rows; the champion gets the features that its own recipe needs."""
+    from evergreen import models
+
+    fed = dict.fromkeys(pipelines, rows)
+    if champion:
+        days = sorted({stamp.date() for stamp in rows.day})
+        fed["champion"] = with_features_of(recorded_recipe(view.store, champion), rows, view.store, days)
+    return {name: models.predict(pipelines[name], fed[name]) for name in fed}
 
 
 def _trained_on(view: AsOf, record: dict[str, Any]) -> pd.Series:
@@ -162,14 +177,14 @@ def _latency(pipeline: Any, rows: pd.DataFrame) -> float | None:
     return float(np.quantile([min(seconds(row) for _ in range(3)) for row in singles], 0.99)) if singles else None
 
 
-def _change(view: AsOf, champion: dict[str, Any] | None) -> list[dict[Any, Any]] | None:
+def _change(view: AsOf, champion: dict[str, Any] | None, golden: list[str]) -> list[dict[Any, Any]] | None:
     """Daily log-loss of the candidate's recipe and of the champion's on prequential days; None where the recipes are the same."""
     if champion is None or champion["recipe"] == view.product.recipe:
         return None
     history, product = view.mature(view.product.time.start), view.product
     before = recorded_recipe(view.store, champion)
     rows = with_features_of(before, history.rows, view.store, view.days(product.time.start))
-    days = history.whole_days(product.label.coverage_at_least)
+    days = [day for day in history.whole_days(product.label.coverage_at_least) if str(day) not in golden]
     card = compare_recipes(rows, days, {"candidate": product, "champion": before}, product.gates.change.days.days)
     daily = evaluation.by_day(card, "log_loss").reset_index()
     return daily.assign(day=daily.day.astype("str")).to_dict("records")
@@ -185,6 +200,7 @@ def _shown(report: dict[str, Any]) -> dict[str, Any]:
         "candidate_roc_auc": candidate["roc_auc"],
         "candidate_expected_cost": candidate["expected_cost"],
         "scorers": table(lines),
+        "portions": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in report.get("portions", []))),
     }
 
 
@@ -210,7 +226,11 @@ def _log(
     }
     baseline = view.store.read_document("baseline_model", view.day)
     for name, record in (("candidate", candidate), ("baseline", baseline)):
+        parts = {"judged": report["summary"], "golden": (report["golden"] or {"summary": {}})["summary"]}
         metrics = {
-            f"judged_{measure}": value for measure, value in report["summary"][name].items() if value is not None
+            f"{part}_{measure}": value
+            for part, summaries in parts.items()
+            for measure, value in summaries.get(name, {}).items()
+            if value is not None
         }
         registry.log_evaluation(record["run_id"], metrics, tags, figures if name == "candidate" else {})

@@ -9,9 +9,10 @@ from assets.stage import Stage
 from evergreen.as_of import AsOf
 from evergreen.config import Model, Product
 from evergreen.errors import LedgerError
+from evergreen.golden import golden_key
 from evergreen.ledger import Entry
 from evergreen.promotion import refuse_older_day
-from evergreen.training import first_needed_day, manifest, read_manifest_rows, split_days
+from evergreen.training import read_manifest_rows, training_manifest
 from pipelines.registry import Registry, TrainingRun
 from pipelines.resources import Home, git_commit
 
@@ -23,22 +24,23 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **stage.options(
             "training_set",
-            "A manifest of the mature rows to train on: days, count, digest; the days that will judge are left out.",
+            "A manifest of the mature rows to train on, without the days that will judge, golden days and failure cases.",
             deps=["batch", "labels"],
             kinds={"json"},
             depends_on=config,
         ),
     )
     def training_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
-        view = stage.view(home, context)
-        rows = view.mature(first_needed_day(product, view.day))
-        made = manifest(view, rows, split_days(rows.whole_days(product.label.coverage_at_least), product).training)
-        if not _decided(home.promotions(product).entries(), stage.decision(view.day), made):
+        view, sets = stage.view(home, context), home.evaluation_sets(product)
+        made = training_manifest(view, sets.entries())
+        decided = _decided(home.promotions(product).entries(), stage.decision(view.day), made)
+        if made["golden"]:
+            sets.append(golden_key(product), {"as_of": str(view.day), "days": made["golden"]})
+        if not decided:
             view.store.write_document("training_set", view.day, {**made, "product": product.model_dump(mode="json")})
-        return stage.result(
-            "training_set",
-            {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")},
-        )
+        shown = {name: made[name] for name in ("first_day", "last_day", "rows", "pending", "base_rate", "digest")}
+        withheld = {f"withheld_{reason}": rows for reason, rows in made["withheld"].items()}
+        return stage.result("training_set", {**shown, **withheld})
 
     def fit(
         context: dg.AssetExecutionContext, home: Home, registry: Registry, role: str, model: Model

@@ -126,4 +126,5 @@ def first_decidable_day(product: Product) -> date:
     """
     delay = ONE_DAY if product.label.matures_after is None else product.label.matures_after
     maturing_days = -(-delay // ONE_DAY)
-    return product.time.start + (maturing_days - 1) * ONE_DAY + product.training.at_least + product.evaluation.window
+    judged = product.evaluation.window + (product.evaluation.golden or timedelta(0))
+    return product.time.start + (maturing_days - 1) * ONE_DAY + product.training.at_least + judged

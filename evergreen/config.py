@@ -254,12 +254,29 @@ class Training(Section):
     seed: int = 7
 
 
+class Failures(Section):
+    """Confident errors met in production, kept from training so that later versions can be asked about them."""
+
+    log_loss_over: float = Field(
+        3.0, gt=0, description="of the served score, in nats: over 3.0 the truth had been given less than 5%"
+    )
+    at_most: int = Field(
+        50, ge=1, description="cases; the newest are kept, older ones are released to training; many would bias it"
+    )
+
+
 class Evaluation(Section):
     window: WholeDays = Field(
         timedelta(days=7), description="whole mature days, kept out of training, that judge a candidate"
     )
     slices: list[str] = Field([], description="columns whose every value is watched on its own")
     slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
+    golden: WholeDays | None = Field(
+        None,
+        description="whole days reserved before the first training and never trained on, the same reference for every version; "
+        "the first decision waits as many days longer; none reserves nothing",
+    )
+    failures: Failures | None = Field(Failures(), description="none keeps no cases and withholds nothing")
 
 
 class Change(Section):

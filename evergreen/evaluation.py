@@ -34,12 +34,23 @@ def _card(rows: pd.DataFrame, scorer: str, scores: Floats, product: Product, tas
     groupings = {ALL_ROWS: None} | {name: rows[name].to_numpy() for name in product.evaluation.slices}
     parts = []
     for name, values in groupings.items():
-        labels = ALL_ROWS if values is None else name + "=" + pd.Series(values, dtype="str").fillna("missing")
+        labels = ALL_ROWS if values is None else slice_names(name, values)
         groups = measures.assign(slice=labels).groupby(["day", "slice"], sort=True)
         parts.append(groups[MEANS].mean().assign(rows=groups.size()).reset_index())
     card = pd.concat(parts, ignore_index=True)
     card["calibration_gap"] = (card.score - card.label).abs()
     return card.assign(scorer=scorer)
+
+
+def slice_names(column: str, values: Any) -> pd.Series:
+    """The slice of each row: COLUMN=VALUE, with a fresh index."""
+    return column + "=" + pd.Series(np.asarray(values), dtype="str").fillna("missing")
+
+
+def of_slice(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of one slice, by its name."""
+    column = name.split("=", 1)[0]
+    return rows[(slice_names(column, rows[column]) == name).to_numpy()]
 
 
 def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str, Any]:

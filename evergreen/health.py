@@ -3,7 +3,7 @@
 Nothing here is measured anew but the labels' delay: everything else was written by earlier stages, of this day or before.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
@@ -40,7 +40,8 @@ class Health:
     `days` are the last four weeks; over these, `card` is the performance table and `scored` has one line a day (`rows`,
     `served_by`, `version`). Over the last week, `delays` are the times from event to known label of the labels that arrived, and
     `pending` counts rows that fell due without one. `entries` are the decisions in effect, `decision` is the day's retrain
-    decision, `weights` are the serving model's (None for the heuristic).
+    decision, `weights` are the serving model's (None for the heuristic). `portions` says in sentences what the portions of the
+    evaluation set that decide nothing said of the last candidate.
     """
 
     day: date
@@ -54,6 +55,7 @@ class Health:
     decision: dict[str, Any]
     quarantined: int
     weights: Weights | None
+    portions: list[str] = field(default_factory=list)
 
     @cached_property
     def daily(self) -> dict[str, pd.DataFrame]:
@@ -78,7 +80,17 @@ def gather(view: AsOf, entries: list[Entry]) -> Health:
         decision=store.read_document("retrain_decision", view.day),
         quarantined=len(store.read("quarantine", view.day, ["id"])),
         weights=_weights(view, entries, scored),
+        portions=_portions(view, entries),
     )
+
+
+def _portions(view: AsOf, entries: list[Entry]) -> list[str]:
+    """The sentences of the report that the last decision was taken on; none before the first."""
+    judged = [date.fromisoformat(entry["as_of"]) for entry in entries if "evaluation" in entry]
+    if not judged:
+        return []
+    report = view.store.read_document("evaluation_report", judged[-1])
+    return list(report.get("portions", []))
 
 
 def _scored(view: AsOf, days: list[date]) -> pd.DataFrame:

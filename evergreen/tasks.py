@@ -13,6 +13,7 @@ from evergreen.config import Costs, Product
 from evergreen.errors import ModelError
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Task(Protocol):
@@ -26,6 +27,10 @@ class Task(Protocol):
 
     def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
         """Per-row measures that can be averaged over any block: `log_loss`, `expected_cost`, `squared_error`, `label`, `score`."""
+        ...
+
+    def decides_right(self, labels: Floats, scores: Floats) -> Bools:
+        """Whether each row's decision was the one that its label asked for."""
         ...
 
     def constant_costs(self, base_rate: float) -> tuple[float, float]:
@@ -74,6 +79,9 @@ class Binary:
                 "score": scores,
             }
         )
+
+    def decides_right(self, labels: Floats, scores: Floats) -> Bools:
+        return np.asarray((scores >= self.threshold()) == (labels == 1))
 
     def constant_costs(self, base_rate: float) -> tuple[float, float]:
         costs, rest = self.costs, 1 - base_rate

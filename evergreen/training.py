@@ -1,5 +1,6 @@
 """What a model is trained on: a window of whole mature days that ends before the days that will judge it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +11,9 @@ from evergreen.as_of import AsOf, MatureRows
 from evergreen.config import Product
 from evergreen.digests import digest_frame
 from evergreen.errors import NotEnoughEvidence, StorageError
+from evergreen.failure_cases import cases, confident_errors
+from evergreen.golden import golden_days
+from evergreen.ledger import Entry
 
 COLUMNS_OF_IDENTITY = ["day", "label"]
 
@@ -22,26 +26,31 @@ class Split:
     judging: list[date]
 
 
-def split_days(whole_days: list[date], product: Product) -> Split:
-    """The newest whole mature days judge, the ones before them train. Raises NotEnoughEvidence, saying how many are missing."""
+def split_days(whole_days: list[date], product: Product, golden: Sequence[date] = ()) -> Split:
+    """The newest whole mature days judge, the ones before them train; golden days do neither.
+
+    Raises NotEnoughEvidence, saying how many are missing.
+    """
     judging = product.evaluation.window.days
-    history = whole_days[:-judging]
+    free = [day for day in whole_days if day not in set(golden)]
+    history = free[:-judging]
     if len(history) < product.training.at_least.days:
+        reserved = f", {len(whole_days) - len(free)} of them golden" if golden else ""
         raise NotEnoughEvidence(
-            f"{product.name}: {len(whole_days)} whole mature days, {product.training.at_least.days} are needed to train and "
-            f"{judging} more to judge; until then the heuristic serves"
+            f"{product.name}: {len(whole_days)} whole mature days{reserved}, {product.training.at_least.days} are needed to "
+            f"train and {judging} more to judge; until then the heuristic serves"
         )
     window = product.training.window
     training = history if window == "expanding" else history[-window.days :]
-    return Split(training, whole_days[-judging:])
+    return Split(training, free[-judging:])
 
 
-def evidence_missing(view: AsOf) -> str | None:
+def evidence_missing(view: AsOf, evaluation_sets: list[Entry]) -> str | None:
     """Why a retrain could not train and judge yet; None where it could, or where the run itself must say what is lost."""
     product = view.product
     try:
-        rows = view.mature(first_needed_day(product, view.day))
-        split_days(rows.whole_days(product.label.coverage_at_least), product)
+        whole = view.mature(first_needed_day(product, view.day)).whole_days(product.label.coverage_at_least)
+        split_days(whole, product, golden_days(view, whole, evaluation_sets))
     except NotEnoughEvidence as problem:
         return str(problem)
     except StorageError:
@@ -59,31 +68,55 @@ def first_needed_day(product: Product, day: date) -> date:
     return max(product.time.start, day - window - product.evaluation.window - maturing - timedelta(days=1))
 
 
-def manifest(view: AsOf, rows: MatureRows, days: list[date]) -> dict[str, Any]:
-    """What identifies a set of rows without copying it: days, counts, base rate and a digest of ids, days, labels and features."""
+def manifest(view: AsOf, rows: MatureRows, days: list[date], left_out: Iterable[str] = ()) -> dict[str, Any]:
+    """What identifies a set of rows without copying it: days, counts, base rate and a digest of ids, days, labels and features.
+
+    `left_out` are ids that do not belong to the set, whatever their day; the manifest names those of its days.
+    """
     product, chosen = view.product, rows.on(days)
+    out = chosen.rows[product.id].isin(set(left_out))
+    kept = chosen.rows[~out]
     columns = [product.id, *COLUMNS_OF_IDENTITY, *product.features.names]
     return {
         "as_of": str(view.day),
         "first_day": str(days[0]),
         "last_day": str(days[-1]),
         "days": [str(day) for day in days],
-        "rows": len(chosen.rows),
+        "left_out": sorted(chosen.rows[product.id][out]),
+        "rows": len(kept),
         "pending": int(chosen.coverage.mature.sum() - chosen.coverage.labelled.sum()),
         "coverage": chosen.share_labelled(),
-        "base_rate": float(chosen.rows.label.mean()) if len(chosen.rows) else None,
-        "empty_inputs": [name for name in product.features.names if chosen.rows[name].isna().all()],
-        "digest": digest_frame(chosen.rows[columns]),
+        "base_rate": float(kept.label.mean()) if len(kept) else None,
+        "empty_inputs": [name for name in product.features.names if kept[name].isna().all()],
+        "digest": digest_frame(kept[columns]),
     }
+
+
+def training_manifest(view: AsOf, evaluation_sets: list[Entry]) -> dict[str, Any]:
+    """The manifest of the rows to train on as of the view's day, with what is withheld from them.
+
+    `withheld` has for each reason its rows; `golden` are the golden days, all of them. Raises NotEnoughEvidence.
+    """
+    product = view.product
+    rows = view.mature(first_needed_day(product, view.day))
+    whole = rows.whole_days(product.label.coverage_at_least)
+    golden = golden_days(view, whole, evaluation_sets)
+    training = split_days(whole, product, golden).training
+    made = manifest(view, rows, training, cases(confident_errors(view, rows)).id)
+    missed = [day for day in split_days(whole, product).training if day in set(golden)]
+    withheld = {"golden": len(rows.on(missed).rows), "failures": len(made["left_out"])}
+    return {**made, "golden": [str(day) for day in golden], "withheld": withheld}
 
 
 def read_manifest_rows(view: AsOf, recorded: dict[str, Any]) -> pd.DataFrame:
     """The labelled rows that a manifest names, as they were known on its as-of day."""
     days = [date.fromisoformat(day) for day in recorded["days"]]
-    return view.mature(days[0]).on(days).rows.reset_index(drop=True)
+    rows = view.mature(days[0]).on(days).rows
+    return rows[~rows[view.product.id].isin(recorded.get("left_out", []))].reset_index(drop=True)
 
 
 def possible_training_ids(view: AsOf, recorded: dict[str, Any]) -> pd.Series:
-    """The ids of every event on the days that a manifest names: at least those that were trained on."""
+    """The ids of every event on the days that a manifest names, but those left out: at least those that were trained on."""
     days = [date.fromisoformat(day) for day in recorded["days"]]
-    return view.store.read_days("batch", days, [view.product.id])[view.product.id]
+    ids = view.store.read_days("batch", days, [view.product.id])[view.product.id]
+    return ids[~ids.isin(recorded.get("left_out", []))]

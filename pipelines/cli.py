@@ -1,4 +1,5 @@
-"""The command line: `evergreen replay | status | alerts | explain | experiment | validate-config | ui`, and the care of a home.
+"""The command line: `evergreen replay | status | alerts | explain | evaluation-set | experiment | validate-config | ui`, and
+the care of a home.
 
 Heavy imports wait inside the commands, so that `--help` answers at once.
 """
@@ -13,6 +14,7 @@ import typer
 
 from evergreen.errors import EvergreenError
 from pipelines.care_cli import care_app
+from pipelines.evaluation_cli import evaluation_app
 
 if TYPE_CHECKING:
     from evergreen.config import Product
@@ -25,6 +27,7 @@ app = typer.Typer(
     help="Continual learning that stays right in production.",
 )
 app.add_typer(care_app)
+app.add_typer(evaluation_app)
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
 ]

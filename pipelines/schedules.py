@@ -66,7 +66,9 @@ def retrain_schedule(product: Product) -> dg.ScheduleDefinition:
         decided = home.promotions(product).entries()
         if decided and decided[-1]["as_of"] >= str(day):
             return dg.SkipReason(f"{key} is decided already, or a later day is")
-        if missing := evidence_missing(AsOf(home.store(product), product, day)):
+        if missing := evidence_missing(
+            AsOf(home.store(product), product, day), home.evaluation_sets(product).entries()
+        ):
             return dg.SkipReason(missing)
         return dg.RunRequest(run_key=f"retrain/{key}", partition_key=str(day), tags={tags.REQUESTED_BY: "schedule"})
 

@@ -158,3 +158,8 @@ def test_the_first_decidable_day_has_just_enough_whole_days(tmp_path, label, fir
 def test_with_a_maturity_column_the_first_decidable_day_is_the_start_plus_the_days_needed():
     product = shop({"label": {"matures_after": None, "matures_at": "due_at"}, "evaluation": {"window": "3d"}})
     assert first_decidable_day(product) == product.time.start + timedelta(days=5)
+
+
+def test_golden_days_put_the_first_decidable_day_off_by_as_many():
+    product, golden = shop(), shop({"evaluation": {"golden": "3d"}})
+    assert first_decidable_day(golden) == first_decidable_day(product) + timedelta(days=3)

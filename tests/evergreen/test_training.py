@@ -85,6 +85,7 @@ def test_a_manifest_says_what_the_rows_are(store):
         "first_day": "2024-01-01",
         "last_day": "2024-01-02",
         "days": ["2024-01-01", "2024-01-02"],
+        "left_out": [],
         "rows": 2,
         "pending": 1,
         "coverage": 2 / 3,
