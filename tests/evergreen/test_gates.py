@@ -35,6 +35,8 @@ def evidence(candidate, champion=None, baseline=(), prior=(), measure="log_loss"
         "champion_trained_through": "2023-12-24" if champion else None,
         "trained_ids_compared": 10,
         "latency_p99": 0.01,
+        "model_bytes": 1_000_000,
+        "new_process": 2.1,
     }
     return Evidence(pd.DataFrame(card), **(defaults | changes))
 
@@ -58,6 +60,20 @@ def test_reloads(error, verdict):
     gate = gates.reloads(evidence([0.5], reload_error=error), shop())
     assert (gate.role, gate.verdict) == ("hard", verdict)
     assert (error or "the same scores") in gate.sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "why"),
+    [
+        (2.1, "pass", "the same scores"),
+        ("its scores differ", "fail", "its scores differ"),
+        (None, NOT_ENOUGH, "No new process"),
+    ],
+)
+def test_a_new_process_must_answer_alike(found, verdict, why):
+    gate = gates.new_process(evidence([0.5], new_process=found), shop())
+    assert (gate.role, gate.verdict, gate.blocks) == ("hard", verdict, verdict != "pass")
+    assert why in gate.sentence
 
 
 @pytest.mark.parametrize(("empty", "verdict"), [([], "pass"), (["amount"], "fail"), (["amount", "color"], "fail")])
@@ -279,6 +295,14 @@ def test_latency(seconds, verdict):
 
 
 @pytest.mark.parametrize(
+    ("size", "verdict"), [(99_999_999, "pass"), (100_000_000, "pass"), (100_000_001, "fail"), (None, NOT_ENOUGH)]
+)
+def test_size(size, verdict):
+    gate = gates.size(evidence([0.5], model_bytes=size), shop())
+    assert (gate.role, gate.verdict, gate.blocks) == ("guard", verdict, verdict == "fail")
+
+
+@pytest.mark.parametrize(
     ("gate", "found"),
     [
         (gates.beats_baseline, evidence([0.5], coverage=None)),
@@ -314,14 +338,20 @@ def test_coverage_just_at_the_bound_is_enough():
         ("slices", sliced({"color=red": WORSE})),
         ("calibration", evidence([0.05] * 3, [0.01] * 3, measure="calibration_gap")),
         ("latency", evidence([0.5], latency_p99=9.0)),
+        ("size", evidence([0.5], model_bytes=10**9)),
+        ("new_process", evidence([0.5], new_process="its scores differ")),
     ],
 )
-def test_a_guard_that_is_off_says_so_and_blocks_nothing(name, found):
-    guard = getattr(gates, name)
-    assert guard(found, shop()).blocks
-    off = guard(found, shop({"gates": {"off": [name]}}))
-    assert (off.verdict, off.role, off.value, off.blocks) == ("off", "guard", None, False)
-    assert "Switched off by gates.off" in off.sentence
+def test_a_gate_that_is_disabled_is_recorded_as_off_and_blocks_nothing(name, found):
+    """Whatever it would have said."""
+
+    def reading(product):
+        return next(gate for gate in judge(found, product) if gate.name == name)
+
+    assert reading(shop()).blocks
+    off = reading(shop({"gates": {"disabled": [name]}}))
+    assert (off.verdict, off.role, off.value, off.blocks) == ("off", reading(shop()).role, None, False)
+    assert "Switched off by gates.disabled" in off.sentence
 
 
 @pytest.mark.parametrize("role", ["hard", "primary", "guard"])
@@ -335,6 +365,7 @@ def test_the_judge_reads_every_gate_in_the_order_in_which_they_decide():
     readings = judge(evidence([0.5] * 3, [0.5] * 3), shop())
     assert [(reading.name, reading.role) for reading in readings] == [
         ("reloads", "hard"),
+        ("new_process", "hard"),
         ("inputs", "hard"),
         ("newer_data", "hard"),
         ("clean_judge", "hard"),
@@ -344,6 +375,7 @@ def test_the_judge_reads_every_gate_in_the_order_in_which_they_decide():
         ("slices", "guard"),
         ("calibration", "guard"),
         ("latency", "guard"),
+        ("size", "guard"),
     ]
     assert not any(reading.blocks for reading in readings)
 
