@@ -1,61 +1,63 @@
 """Are the gates gates? Simulated decisions over the flights of 2013, by the shipped rules and by others, with what came after as truth.
 
-    python benchmarks/gates.py [--quick] [--out FOLDER] [--cache FOLDER]
+    python benchmarks/gates.py [--quick] [--share SHARE] [--out FOLDER] [--cache FOLDER]
 
 Each Sunday a candidate trained through eight days before is judged on the seven days that ended the day before, against a champion
-a week older; the week after is the truth. Nothing in the gates is fitted to these tables. `--quick` decides every eighth week and
-leaves out the year's lives; `--cache` keeps the scores of fitted models between runs of the same code.
+a week older; the week after is the truth. Models learn from a quarter of the rows (`--share`), every row is scored; sabotage is tried
+every fourth week, refreshes and lives are weekly. Nothing in the gates is fitted to these tables.
 """
-
-import argparse
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rules import RULES, Case, Court, Model, Rule, block_interval, live, row_interval
-from scipy.stats import binomtest
-from trials import DAY, SABOTAGE, WEEK, Trials
+from rules import RULES, Case, Court, Model, block_interval, live, row_interval
+from tables import arguments, rate, scores_folder, show
+from trials import DAY, END, SABOTAGE, WEEK, Trials
 
-from evergreen import gates
+from evergreen import gates, models
 from evergreen.promotion import decide
 from evergreen.statistics import mean_interval
 
 EARLIER = pd.Timedelta(days=8)
-STEPS = {"costs at most .002": (-np.inf, 0.002), "costs .002 to .01": (0.002, 0.01), "costs more than .01": (0.01, np.inf)}
+FIRST_CUTOFF = pd.Timestamp("2013-01-19")
+STEPS = {
+    "costs at most .002": (-np.inf, 0.002),
+    "costs .002 to .01": (0.002, 0.01),
+    "costs more than .01": (0.01, np.inf),
+}
 RESAMPLED = 400
 
 
-def rate(hits: Iterable[bool]) -> str:
-    """`share [Wilson 95%] k/n`; nothing to count is said so."""
-    found = list(hits)
-    if not found:
-        return "none"
-    low, high = binomtest(sum(found), len(found)).proportion_ci(method="wilson")
-    return f"{sum(found) / len(found):.1%} [{low:.1%}, {high:.1%}] {sum(found)}/{len(found)}"
-
-
 def decided(court: Court, every: int) -> list[dict]:
-    """One line for each (decision, candidate): the case, and what the candidate is worth on the next week and the next four.
+    """One line for each candidate and decision: the case, and what the candidate is worth on the next week and the next four.
 
-    `cost` is the AUC that the sabotage costs against the honest candidate, `harm` what promoting costs against the champion;
-    `harm_4` over four weeks. Champions are one and four weeks older than the candidate.
+    `cost` is the AUC that the sabotage costs against the honest candidate, `harm` what promoting costs against the champion,
+    a week older than the candidate; `harm_4` over four weeks.
     """
-    trials, lines = court.trials, []
-    for decision in trials.decisions(every):
+    lines = []
+    for decision in court.trials.decisions(every):
         honest, older = Model("full", decision - EARLIER), Model("full", decision - EARLIER - WEEK)
         for kind in ("", *SABOTAGE):
             lines += _line(court, decision, kind or "honest", Model("full", honest.cutoff, kind), older, honest)
-        long_ago = Model("full", decision - EARLIER - 4 * WEEK)
-        if long_ago.cutoff >= pd.Timestamp("2013-01-19"):
-            lines += _line(court, decision, "honest, champion four weeks older", honest, long_ago, honest)
         twins = [Model("full", honest.cutoff, f"90% of rows, {name}") for name in "ab"]
         lines += _line(court, decision, "same recipe and data, other draw", *twins, honest)
     return lines
 
 
-def _line(court: Court, decision: pd.Timestamp, kind: str, candidate: Model, champion: Model, honest: Model) -> list[dict]:
+def refreshes(court: Court) -> list[dict]:
+    """The same for honest candidates every week, against a champion one week older and four weeks older."""
+    lines = []
+    for decision in court.trials.decisions():
+        honest = Model("full", decision - EARLIER)
+        for kind, weeks in (("honest", 1), ("honest, champion four weeks older", 4)):
+            older = Model("full", honest.cutoff - weeks * WEEK)
+            if older.cutoff >= FIRST_CUTOFF:
+                lines += _line(court, decision, kind, honest, older, honest)
+    return lines
+
+
+def _line(
+    court: Court, decision: pd.Timestamp, kind: str, candidate: Model, champion: Model, honest: Model
+) -> list[dict]:
     case = court.case(decision, candidate, champion)
     if case is None:
         return []
@@ -73,7 +75,7 @@ def _line(court: Court, decision: pd.Timestamp, kind: str, candidate: Model, cha
 
 
 def _auc(court: Court, model: Model, decision: pd.Timestamp, weeks: int) -> float:
-    first, last = decision + DAY, min(decision + weeks * WEEK, pd.Timestamp("2013-12-31"))
+    first, last = decision + DAY, min(decision + weeks * WEEK, END)
     scores = court.trials.scores(model.recipe, model.cutoff, first, last, model.sabotage)
     assert scores is not None
     return court.trials.auc(scores, first, last)
@@ -105,11 +107,13 @@ def kinds_table(lines: list[dict], court: Court) -> pd.DataFrame:
     return pd.DataFrame(made).T
 
 
-def refresh_table(lines: list[dict], court: Court) -> pd.DataFrame:
+def refresh_table(weekly: list[dict], lines: list[dict], court: Court) -> pd.DataFrame:
     """How often a good refresh is refused (not worse than the champion on the next week, or over four), and a bad one promoted."""
     made = {}
     for name, rule in RULES.items():
-        honest = [(line, rule(line["case"], court.trials.product)) for line in lines if line["kind"].startswith("honest")]
+        honest = [
+            (line, rule(line["case"], court.trials.product)) for line in weekly if line["kind"].startswith("honest")
+        ]
         twins = [rule(line["case"], court.trials.product) for line in lines if line["kind"].startswith("same")]
         made[name] = {
             "good next week, refused": rate(not p for line, p in honest if line["harm"] <= 0),
@@ -131,31 +135,34 @@ def power_table(lines: list[dict], court: Court) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def change_table(court: Court, every: int) -> pd.DataFrame:
+def change_table(court: Court) -> pd.DataFrame:
     """A poorer recipe serves and the full one is proposed, and the other way round: promoted at one decision, and within 8 weeks.
 
-    The 28 prequential days that a change is judged on end the day before the decision; each day is scored by a model trained
-    through the day before its week. A proposal is made each week and decided weekly until it is promoted; proposals of
-    neighbouring weeks share days, so those intervals are too narrow.
+    The 28 prequential days that a change is judged on end the day before the decision; each is scored by a model trained through
+    the day before its week. A proposal is made every week and decided weekly until it is promoted; proposals of neighbouring
+    weeks share days, so the rates' intervals are too narrow.
     """
     trials, made = court.trials, {}
     for poorer in ("30 stumpy trees", "no weather"):
         series = pd.concat([_prequential(court, poorer, decision) for decision in trials.decisions()])
         for candidate, champion in ((poorer, "full"), ("full", poorer)):
-            decisions = [d for d in trials.decisions(every) if d - 28 * DAY >= series.index.min()]
-            passed = {d: _change_passes(court, series, candidate, champion, d) for d in decisions}
-            weeks = max(1, 8 // every)
-            starts = decisions[: len(decisions) - weeks + 1]
-            delays = [next((n for n in range(weeks) if passed[decisions[i + n]]), None) for i in range(len(starts))]
-            seen = [delay * every for delay in delays if delay is not None]
+            decisions = [day for day in trials.decisions() if day - 28 * DAY >= series.index.min()]
+            passed = [_change_passes(court, series, candidate, champion, day) for day in decisions]
+            delays = [_first(passed[start : start + 8]) for start in range(len(passed) - 7)]
+            seen = [delay for delay in delays if delay is not None]
             made[f"{champion} -> {candidate}"] = {
                 "AUC gained": f"{series[f'auc {candidate}'].mean() - series[f'auc {champion}'].mean():+.4f}",
                 "log-loss": f"{(series[candidate] - series[champion]).mean():+.4f}",
-                "promoted at a decision": rate(passed.values()),
+                "promoted at a decision": rate(passed),
                 "within 8 weeks": rate(delay is not None for delay in delays),
                 "median delay, weeks": f"{np.median(seen):g}" if seen else "none",
             }
     return pd.DataFrame(made).T
+
+
+def _first(passed: list[bool]) -> int | None:
+    """How many weeks after the proposal it was promoted; 0 is at the first decision, None not at all."""
+    return passed.index(True) if True in passed else None
 
 
 def _prequential(court: Court, poorer: str, decision: pd.Timestamp) -> pd.DataFrame:
@@ -207,48 +214,57 @@ def _excludes_zero(interval: tuple[float, float]) -> bool:
     return interval[0] > 0 or interval[1] < 0
 
 
+def overfit_table(court: Court) -> pd.DataFrame:
+    """The gap of log-loss between training rows and judging rows, and what it says: the excess over the champion's judging loss
+    is what a gate would have to foretell."""
+    trials, lines = court.trials, []
+    for decision in trials.decisions(8):
+        first, last, cutoff = decision - WEEK, decision - DAY, decision - EARLIER
+        judging = trials.between(first, last)
+        for recipe, sabotage in (
+            ("full", ""),
+            ("linear", ""),
+            ("depth 12", ""),
+            ("full", "label noise 20%"),
+            ("full", "labels shuffled"),
+        ):
+            known = trials.known(cutoff, sabotage)
+            pipeline = trials.pipeline(recipe, known)
+            inside, outside = (
+                trials.task.measure_rows(rows.label.to_numpy(), models.predict(pipeline, rows)).log_loss.mean()
+                for rows in (known, judging)
+            )
+            lines.append(
+                {"kind": f"{recipe} {sabotage}", "training": inside, "judging": outside, "gap": outside - inside}
+            )
+    return pd.DataFrame(lines).groupby("kind", sort=False).agg(["mean", "min", "max"]).round(4)
+
+
 def lives_table(court: Court) -> pd.DataFrame:
     """What the year comes to when a rule decides every week, and all begin with the same champion."""
-
-    def line(rule: Rule) -> dict[str, str]:
-        life = live(court, rule)
-        return {
-            "promotions": str(life.promotions),
-            "AUC": f"{life.auc:.4f}",
-            "log-loss": f"{life.log_loss:.4f}",
-            "cost": f"{life.cost:.3f}",
-        }
-
-    return pd.DataFrame({name: line(rule) for name, rule in RULES.items()}).T
+    return pd.DataFrame({name: live(court, rule).as_text() for name, rule in RULES.items()}).T
 
 
-def show(name: str, table: pd.DataFrame, out: Path | None) -> None:
-    print(f"\n{name}\n{table.to_string()}", flush=True)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / f"gates_{name.split(',')[0].replace(' ', '_')}.csv")
-
-
-def main(folder: Path, out: Path | None, quick: bool) -> None:
-    court = Court(Trials(folder))
-    every = 8 if quick else 2
-    lines = decided(court, every)
-    show("sabotage promoted, by what it costs in AUC on the next week", sabotage_table(lines, court), out)
-    show("candidates, and the shipped gates", kinds_table(lines, court), out)
-    show("refreshes", refresh_table(lines, court), out)
-    show("refused, by what promoting would cost in AUC against the champion", power_table(lines, court), out)
-    show("interval errors, where 5% is said", error_table(lines), out)
-    if not quick:
-        show("changes of recipe", change_table(court, 1), out)
-        show("lives", lives_table(court), out)
+def main() -> None:
+    given = arguments(__doc__)
+    with scores_folder(given.cache) as folder:
+        court = Court(Trials(folder, given.share))
+        lines = decided(court, 8 if given.quick else 4)
+        show(
+            "gates sabotage: promoted, by what it costs in AUC on the next week",
+            sabotage_table(lines, court),
+            given.out,
+        )
+        show("gates candidates: the shipped gates on each", kinds_table(lines, court), given.out)
+        show("gates power: refused, by the AUC that promoting would have cost", power_table(lines, court), given.out)
+        weekly = lines if given.quick else refreshes(court)
+        show("gates refreshes", refresh_table(weekly, lines, court), given.out)
+        show("gates intervals: errors, where 5% is said", error_table(weekly), given.out)
+        show("gates overfit: log-loss on training and judging rows", overfit_table(court), given.out)
+        if not given.quick:
+            show("gates changes: another recipe is proposed", change_table(court), given.out)
+            show("gates lives: a year of decisions", lives_table(court), given.out)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path, help="folder for the tables as CSV")
-    parser.add_argument("--cache", type=Path, help="folder that keeps the scores of fitted models")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        (given.cache or Path(temporary)).mkdir(parents=True, exist_ok=True)
-        main(given.cache or Path(temporary), given.out, given.quick)
+    main()

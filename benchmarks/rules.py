@@ -46,15 +46,21 @@ class Court:
     def case(self, decision: pd.Timestamp, candidate: Model, champion: Model, window: int = 7) -> Case | None:
         """None where the candidate could not be trained. No model has seen the judging days."""
         first, last = decision - pd.Timedelta(days=window), decision - DAY
-        card = {name: self._card(name, model, first, last) for name, model in [("candidate", candidate), ("champion", champion)]}
+        # the baselines are fitted through Saturdays alone: four days hardly move them
+        saturday = first - pd.Timedelta(days=(first.day_of_week - 6) % 7 + 1)
+        card = {
+            name: self._card(name, model, first, last)
+            for name, model in [("candidate", candidate), ("champion", champion)]
+        }
         if card["candidate"].empty:
             return None
-        honest = first - DAY
-        card["baseline"] = self._card("baseline", Model("linear", honest), first, last)
-        card["prior"] = self._card("prior", Model("", honest), first, last)
-        rows, product = self.trials.between(first, last), self.trials.product
+        card["baseline"] = self._card("baseline", Model("linear", saturday), first, last)
+        card["prior"] = self._card("prior", Model("", saturday), first, last)
+        rows = self.trials.between(first, last)
         loss = {
-            name: self.trials.task.measure_rows(rows.label.to_numpy(), self._scores(model, first, last)).log_loss.to_numpy()
+            name: self.trials.task.measure_rows(
+                rows.label.to_numpy(), self._scores(model, first, last)
+            ).log_loss.to_numpy()
             for name, model in [("candidate", candidate), ("champion", champion)]
         }
         evidence = gates.Evidence(
@@ -66,6 +72,8 @@ class Court:
             champion_trained_through=str(champion.cutoff.date()),
             trained_ids_compared=len(rows),
             latency_p99=0.001,
+            model_bytes=0,
+            new_process=0.0,
         )
         return Case(evidence, loss["candidate"] - loss["champion"], rows.day.to_numpy())
 
@@ -156,6 +164,10 @@ class Life:
     auc: float
     log_loss: float
     cost: float
+
+    def as_text(self) -> dict[str, str]:
+        measures = {"AUC": f"{self.auc:.4f}", "log-loss": f"{self.log_loss:.4f}", "cost": f"{self.cost:.3f}"}
+        return {"promotions": str(self.promotions), **measures}
 
 
 def live(court: Court, rule: Rule, window: int = 7, refit: bool = False) -> Life:

@@ -16,6 +16,7 @@ from pipelines import places
 
 DAY, WEEK = pd.Timedelta(days=1), pd.Timedelta(days=7)
 FIRST, LAST = pd.Timestamp("2013-02-03"), pd.Timestamp("2013-12-22")
+END = pd.Timestamp("2013-12-31")
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 
 Sabotage = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
@@ -44,7 +45,9 @@ def recipes(product: Product) -> dict[str, Product]:
         "full": product,
         "linear": changed(training={"model": product.training.baseline.model_dump()}),
         "no weather": changed(features={"numeric": [name for name in numeric if name not in WEATHER]}),
-        "no rain, no sight": changed(features={"numeric": [n for n in numeric if n not in ("precip", "visib", "humid")]}),
+        "no rain, no sight": changed(
+            features={"numeric": [n for n in numeric if n not in ("precip", "visib", "humid")]}
+        ),
         "no aircraft": changed(features={"numeric": [n for n in numeric if n not in ("seats", "built")]}),
         "30 stumpy trees": changed(training={"model": {"n_estimators": 30, "max_depth": 3}}),
         "depth 12": changed(training={"model": {"max_depth": 12}}),
@@ -114,13 +117,17 @@ OTHER: dict[str, Sabotage] = {
 
 
 class Trials:
-    """Scores of every trial, each fitted once and kept in `folder`."""
+    """Scores of every trial, each fitted once and kept in `folder`.
 
-    def __init__(self, folder: Path, progress: Callable[[str], None] = print) -> None:
+    Models learn from a random `share` of the rows, the same rows in every trial; every row is scored and judges.
+    """
+
+    def __init__(self, folder: Path, share: float = 0.25, progress: Callable[[str], None] = print) -> None:
         self.product, self.folder, self.progress = shipped(), folder, progress
         self.rows = flights(pd.Timedelta(hours=2))
         self.recipes, self.task = recipes(self.product), task_of(self.product)
         self.starts = self.rows.day.searchsorted(pd.date_range("2013-01-01", "2014-01-01"))
+        self.learnt = np.random.default_rng(0).random(len(self.rows)) < share
         self.fitted = 0
 
     def span(self, first: pd.Timestamp, last: pd.Timestamp) -> slice:
@@ -135,11 +142,14 @@ class Trials:
         self, recipe: str, cutoff: pd.Timestamp, first: pd.Timestamp, last: pd.Timestamp, sabotage: str = ""
     ) -> Floats | None:
         """Scores of the rows from `first` to `last` by a recipe trained through `cutoff`; None where nothing is left to train on."""
-        path = self.folder / f"{recipe} {cutoff.date()} {sabotage}".replace("%", "").strip()
-        path = path.with_name(path.name + ".npy")
+        path = self.folder / f"{f'{recipe} {cutoff.date()} {sabotage}'.strip()}.npy"
         if not path.exists():
             np.save(path, self._fit(recipe, cutoff, sabotage))
-        known, begin, wanted = np.load(path, mmap_mode="r"), self.span(cutoff + DAY, cutoff + DAY).start, self.span(first, last)
+        known, begin, wanted = (
+            np.load(path, mmap_mode="r"),
+            self.span(cutoff + DAY, cutoff + DAY).start,
+            self.span(first, last),
+        )
         if not len(known):
             return None
         found = np.asarray(known[wanted.start - begin : wanted.stop - begin], dtype="float64")
@@ -148,18 +158,26 @@ class Trials:
 
     def _fit(self, recipe: str, cutoff: pd.Timestamp, sabotage: str) -> Floats:
         """Scores of the days after the cutoff: to the end of the year for the shipped recipe, five weeks for any other."""
-        declared, known = self.recipes[recipe], self.rows.iloc[: self.span(cutoff, cutoff).stop]
-        if sabotage:
-            random = np.random.default_rng([cutoff.dayofyear, *sabotage.encode()])
-            known = (SABOTAGE | OTHER)[sabotage](known, random)
+        known = self.known(cutoff, sabotage)
+        if known.day.nunique() < 10:
+            return np.empty(0)
         self.fitted += 1
         if self.fitted % 10 == 1:
             self.progress(f"fit {self.fitted}: {recipe} {sabotage} through {cutoff.date()}")
-        if known.day.nunique() < 10:
-            return np.empty(0)
-        pipeline = models.fit(declared.training.model, declared.features, declared.training.seed, known)
-        horizon = pd.Timestamp("2013-12-31") if recipe == "full" and not sabotage else cutoff + 5 * WEEK
-        return models.predict(pipeline, self.between(cutoff + DAY, horizon)).astype("float32")
+        horizon = END if recipe == "full" and not sabotage else cutoff + 5 * WEEK
+        after = self.between(cutoff + DAY, horizon)
+        return models.predict(self.pipeline(recipe, known), after).astype("float32")
+
+    def known(self, cutoff: pd.Timestamp, sabotage: str = "") -> pd.DataFrame:
+        """The rows to train on, through the cutoff."""
+        end = self.span(cutoff, cutoff).stop
+        known = self.rows.iloc[:end][self.learnt[:end]]
+        random = np.random.default_rng([cutoff.dayofyear, *sabotage.encode()])
+        return (SABOTAGE | OTHER)[sabotage](known, random) if sabotage else known
+
+    def pipeline(self, recipe: str, known: pd.DataFrame) -> Any:
+        declared = self.recipes[recipe]
+        return models.fit(declared.training.model, declared.features, declared.training.seed, known)
 
     def auc(self, scores: Floats, first: pd.Timestamp, last: pd.Timestamp) -> float:
         return float(self.task.ranking(self.between(first, last).label.to_numpy(), scores) or np.nan)

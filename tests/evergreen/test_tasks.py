@@ -96,7 +96,9 @@ def test_one_answer_for_every_row_has_a_cost(base_rate, costs):
 
 
 def test_the_cost_curve_goes_from_acting_on_all_to_acting_on_none():
-    curve = Binary(COSTS).cost_curve(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 0.4, 0.1, 0.1])).set_index("threshold")
+    curve = (
+        Binary(COSTS).cost_curve(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 0.4, 0.1, 0.1])).set_index("threshold")
+    )
     costs = curve.expected_cost
     assert (costs.iloc[0], costs.iloc[-1]) == (2.0, 2.5)
     assert costs.loc[0.2] == pytest.approx((2 + 2) / 4)

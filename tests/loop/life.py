@@ -24,7 +24,11 @@ from pipelines.resources import Home
 
 TABLES_OF_A_DAY = ("batch", "quarantine", "labels", "predictions", "performance", "drift")
 NO_NEW_PROCESS = {"gates": {"disabled": ["new_process"]}}
-SHORT = {"training": {"at_least": "4d", "model": {"n_estimators": 20}}, "evaluation": {"window": "4d"}, **NO_NEW_PROCESS}
+SHORT = {
+    "training": {"at_least": "4d", "model": {"n_estimators": 20}},
+    "evaluation": {"window": "4d"},
+    **NO_NEW_PROCESS,
+}
 """Days are what a whole-loop test costs: with these, the first day that can be decided is 2013-01-09."""
 
 HUNDRED = {
