@@ -18,6 +18,7 @@ from evergreen.promotion import decide
 from evergreen.statistics import mean_interval
 
 EARLIER = pd.Timedelta(days=8)
+POORER = ("30 stumpy trees", "20 stumpy trees", "no weather")
 FIRST_CUTOFF = pd.Timestamp("2013-01-19")
 STEPS = {
     "costs at most .002": (-np.inf, 0.002),
@@ -143,7 +144,7 @@ def change_table(court: Court) -> pd.DataFrame:
     weeks share days, so the rates' intervals are too narrow.
     """
     trials, made = court.trials, {}
-    for poorer in ("30 stumpy trees", "no weather"):
+    for poorer in POORER:
         series = pd.concat([_prequential(court, poorer, decision) for decision in trials.decisions()])
         for candidate, champion in ((poorer, "full"), ("full", poorer)):
             decisions = [day for day in trials.decisions() if day - 28 * DAY >= series.index.min()]

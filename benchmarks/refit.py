@@ -12,12 +12,13 @@ from rules import RULES, Court, Model, live
 from tables import arguments, scores_folder, show
 from trials import DAY, WEEK, Trials
 
+WINDOWS = (3, 7, 14)  # days
 SPOILT = "last week's labels inverted"
 
 
 def lives_table(court: Court) -> pd.DataFrame:
     made = {}
-    for window in (3, 7, 14):
+    for window in WINDOWS:
         for refit in (False, True):
             life = live(court, RULES["shipped"], window, refit)
             made[f"{window} days{', refitted' if refit else ''}"] = life.as_text()

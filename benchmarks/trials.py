@@ -50,6 +50,7 @@ def recipes(product: Product) -> dict[str, Product]:
         ),
         "no aircraft": changed(features={"numeric": [n for n in numeric if n not in ("seats", "built")]}),
         "30 stumpy trees": changed(training={"model": {"n_estimators": 30, "max_depth": 3}}),
+        "20 stumpy trees": changed(training={"model": {"n_estimators": 20, "max_depth": 3}}),
         "depth 12": changed(training={"model": {"max_depth": 12}}),
     }
 
@@ -66,8 +67,8 @@ def silent(features: list[str], since: pd.Timedelta | None = None) -> Sabotage:
     """No value in these numeric features, since so long before the end of training or always."""
 
     def blank(rows: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
-        kept = rows.day <= rows.day.max() - since if since is not None else False
-        return rows.assign(**{name: rows[name].where(kept) for name in features})
+        told = rows.day <= (rows.day.max() - since if since is not None else pd.Timestamp(0))
+        return rows.assign(**{name: rows[name].where(told) for name in features})
 
     return blank
 
