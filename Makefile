@@ -19,8 +19,8 @@ ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on 
 check: .venv/ready      ## format, lint, types, import contracts
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: .venv/ready      ## how long a day takes, the disk beside it, and what importing costs
-	$(BIN)/python benchmarks/day.py
+bench: .venv/ready      ## how long a day takes; what the gates let through and refuse; what refitting gives back
+	$(BIN)/python benchmarks/day.py && $(BIN)/python benchmarks/gates.py && $(BIN)/python benchmarks/refit.py
 
 lock: .venv/ready       ## resolve the dependencies anew, with hashes and without hosts
 	$(BIN)/uv pip compile -q pyproject.toml --extra sample --extra postgres --extra dev --override overrides.txt --universal --python-version 3.11 \

@@ -19,6 +19,7 @@ from evergreen.evaluation_portions import measure_portions
 from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.prequential import compare_recipes
 from evergreen.recipes import recorded_recipe, with_features_of
+from evergreen.smoke import scores_in_new_process
 from evergreen.tasks import Floats, task_of
 from evergreen.training import possible_training_ids, read_manifest_rows
 from pipelines.registry import Registry
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LATENCY_ROWS = 30
+SMOKE_ROWS = 1000
 
 
 def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -85,7 +87,7 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         candidate = view.store.read_document("candidate_model", view.day)
         known = profile(rows, product.features, candidate["importances"], scores["candidate"])
         view.store.write_document("profile", view.day, known)
-        figures = _figures(rows.label.to_numpy(), {name: scores[name] for name in scores if name != "prior"})
+        figures = _figures(rows.label.to_numpy(), {name: scores[name] for name in scores if name != "prior"}, product)
         _log(registry, view, report, candidate, figures)
         pictures = {name: dg.MetadataValue.md(plots.as_markdown(figure)) for name, figure in figures.items()}
         return stage.result("evaluation_report", {**_shown(report), **pictures})
@@ -117,6 +119,7 @@ def _measure(
         "trained_ids_compared": compared,
         "reload_error": _reload_error(view, registry, records["candidate"], rows, scores["candidate"]),
         "latency_p99": _latency(pipelines["candidate"], rows),
+        **_file(registry, product, records["candidate"], rows, scores["candidate"]),
         "champion": champion,
         "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},
         "card": evaluation.score_card(rows, scores, product)
@@ -159,6 +162,26 @@ def _reload_error(
     except ModelError as problem:
         return str(problem)
     return None if np.array_equal(scores, expected) else "its scores differ"
+
+
+def _file(
+    registry: Registry, product: Product, record: dict[str, Any], rows: pd.DataFrame, expected: Floats
+) -> dict[str, Any]:
+    """The size of the file that scoring would read, and what a new process finds with it: seconds, or what went wrong.
+
+    None for a new process that the product does not ask.
+    """
+    path = next(kept for kept in registry.kept_files(product.name) if kept.stem == record["digest"])
+    if "new_process" in product.gates.disabled:
+        return {"model_bytes": path.stat().st_size, "new_process": None}
+    began, some = time.perf_counter(), rows.head(SMOKE_ROWS)
+    try:
+        scores = scores_in_new_process(path, record["digest"], some[product.features.names])
+        task_of(product).check(scores, len(some))
+        problem = None if np.array_equal(scores, expected[: len(some)]) else "its scores differ"
+    except ModelError as failure:
+        problem = str(failure)
+    return {"model_bytes": path.stat().st_size, "new_process": problem or time.perf_counter() - began}
 
 
 def _latency(pipeline: Any, rows: pd.DataFrame) -> float | None:
@@ -204,15 +227,21 @@ def _shown(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _figures(labels: Floats, scores: dict[str, Floats]) -> "dict[str, Figure]":
+def _figures(labels: Floats, scores: dict[str, Floats], product: Product) -> "dict[str, Figure]":
     from evergreen import plots
 
+    task = task_of(product)
     return {
         "calibration": plots.calibration(
             {name: evaluation.calibration_curve(labels, values) for name, values in scores.items()}
         ),
         "precision_recall": plots.precision_recall(
             {name: evaluation.precision_recall_curve(labels, values) for name, values in scores.items()}
+        ),
+        "costs": plots.costs(
+            {name: task.cost_curve(labels, values) for name, values in scores.items()},
+            task.threshold(),
+            product.decision.currency,
         ),
     }
 

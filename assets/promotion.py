@@ -97,6 +97,8 @@ def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidenc
         champion_trained_through=report["champion"]["trained_through"] if report["champion"] else None,
         trained_ids_compared=report["trained_ids_compared"],
         latency_p99=report["latency_p99"],
+        model_bytes=report["model_bytes"],
+        new_process=report["new_process"],
         change=change,
     )
 

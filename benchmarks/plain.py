@@ -11,25 +11,15 @@ from collections.abc import Callable
 
 import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
+from trials import flights, shipped
 
 from evergreen import models
 from evergreen.config import Product
-from evergreen.product_files import load_product
-from evergreen.samples import nycflights
 from evergreen.tasks import task_of
-from pipelines import places
 
 FIRST_SCORED = pd.Timestamp("2013-01-30")
 FIRST_CHAMPION = pd.Timestamp("2013-03-04")
 HELD_OUT = pd.Timedelta(days=8)
-
-
-def flights(ahead: pd.Timedelta) -> pd.DataFrame:
-    """Every departure with its label; the weather is the newest report `ahead` of the departure."""
-    rows = nycflights.load(nycflights.package_folder(), ahead)
-    rows["day"] = rows.scheduled_departure.dt.tz_convert(nycflights.TIMEZONE).dt.tz_localize(None).dt.normalize()
-    rows["label"] = (rows.cancelled | rows.diverted | (rows.arr_delay >= 15)).astype(float)
-    return rows
 
 
 def live(rows: pd.DataFrame, product: Product, retrains: Callable[[pd.Timestamp], bool]) -> pd.DataFrame:
@@ -51,7 +41,7 @@ def measures(scored: pd.DataFrame, product: Product) -> str:
 
 
 if __name__ == "__main__":
-    flights_product = load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml")
+    flights_product = shipped()
     known_then, hindsight = flights(pd.Timedelta(hours=2)), flights(pd.Timedelta(hours=0))
     lives = {
         "never retrained": (known_then, lambda _: False),

@@ -14,6 +14,7 @@ from evergreen.digests import digest_frame
 from evergreen.errors import LedgerError, PartitionMissing, StorageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.periods import days_between
+from evergreen.recipes import recorded_recipe
 from evergreen.storage import Store
 from evergreen.training import manifest
 
@@ -203,7 +204,7 @@ def _gives_its_rows(store: Store, name: str, day: date) -> tuple[bool, set[str]]
     """Whether a manifest's days still give its digest, and those days; what is lost, or has another schema, is no change of rows."""
     try:
         recorded = store.read_document(name, day)
-        recipe = Product.model_validate(store.read_document("training_set", day)["product"])
+        recipe = recorded_recipe(store, {"as_of": str(day)})
         days = [date.fromisoformat(other) for other in recorded["days"]]
         view = AsOf(store, recipe, day)
         same = manifest(view, view.mature(days[0]), days, recorded.get("left_out", []))["digest"] == recorded["digest"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from evergreen.digests import digest_json
 from evergreen.durations import Duration, WholeDays
@@ -68,6 +68,7 @@ class ServiceLevels(Section):
         description="longest time between two scored days; then the asset shows as stale and people are told"
     )
     scoring_latency_p99: Duration = Field(description="bound for one row through the model, 99th percentile")
+    model_size: ByteSize = Field(ByteSize(100_000_000), gt=0, description="bound for the model file, such as 100MB")
 
 
 class FilesSource(Section):
@@ -293,9 +294,17 @@ class Gates(Section):
         0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not"
     )
     change: Change = Change()
-    off: list[Literal["slices", "calibration", "latency"]] = Field(
-        [], description="guards that are switched off, on the record"
+    disabled: list[Literal["new_process", "slices", "calibration", "latency", "size"]] = Field(
+        [], description="gates that are switched off, on the record"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def off_is_called_disabled(cls, value: Any) -> Any:
+        """YAML reads a bare `off` as false, so the key of that name could only be written in quotes."""
+        if isinstance(value, dict) and ("off" in value or False in value):
+            raise ValueError("the key off is called disabled: write disabled: [...] instead of it")
+        return value
 
 
 class PerformanceTrigger(Section):

@@ -50,7 +50,8 @@ class Evidence:
     `champion`. `coverage` is the labelled share of mature rows, None without any. `change` is None for a refresh; else the daily
     log-loss of both recipes on prequential days, columns `candidate` and `champion`. `empty_inputs` are features without a single
     value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion.
-    `latency_p99` is in seconds, None where nothing was measured.
+    `latency_p99` is in seconds and `model_bytes` the size of the model file, None where nothing was measured. `new_process` is
+    what a process of its own found with that file: its seconds, or what went wrong; None where it was not asked.
     """
 
     card: pd.DataFrame
@@ -61,11 +62,18 @@ class Evidence:
     champion_trained_through: str | None
     trained_ids_compared: int
     latency_p99: float | None
+    model_bytes: int | None = None
+    new_process: float | str | None = None
     change: pd.DataFrame | None = None
 
     @property
     def has_champion(self) -> bool:
         return "champion" in set(self.card.scorer)
+
+    @property
+    def is_refresh(self) -> bool:
+        """The champion's recipe on newer data: a recipe that was found good before."""
+        return self.has_champion and self.change is None
 
 
 def reloads(evidence: Evidence, product: Product) -> Gate:
@@ -80,6 +88,16 @@ def reloads(evidence: Evidence, product: Product) -> Gate:
     return Gate(
         "reloads", "hard", "pass", "Fetched back from the registry, the model gives the same scores, all sound."
     )
+
+
+def new_process(evidence: Evidence, product: Product) -> Gate:
+    """A process of its own, as scoring will be, reads the model file and gives the same scores."""
+    found = evidence.new_process
+    if found is None:
+        return Gate("new_process", "hard", "not enough evidence", "No new process read the model file.")
+    if isinstance(found, str):
+        return Gate("new_process", "hard", "fail", f"A new process does not answer as this one did: {found}.")
+    return Gate("new_process", "hard", "pass", "A new process read the model file and gave the same scores.")
 
 
 def inputs(evidence: Evidence, product: Product) -> Gate:
@@ -118,16 +136,23 @@ def clean_judge(evidence: Evidence, product: Product) -> Gate:
 
 
 def beats_baseline(evidence: Evidence, product: Product) -> Gate:
-    """The candidate's mean daily log-loss lies under both baselines'."""
-    if (missing := _missing(evidence, product, 1)) is not None:
+    """A first model and a change are under both baselines' mean daily log-loss; a refresh is refused if proven over one of them."""
+    if (missing := _missing(evidence, product, 2)) is not None:
         return Gate("beats_baseline", "hard", "not enough evidence", missing)
-    means = by_day(evidence.card, "log_loss").mean()
-    bound = min(means["baseline"], means["prior"])
-    verdict: Verdict = "pass" if means["candidate"] < bound else "fail"
-    relation = "under" if verdict == "pass" else "not under"
-    linear, prior = means["baseline"], means["prior"]
-    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {linear:.4f} and the prior's {prior:.4f}."
-    return Gate("beats_baseline", "hard", verdict, sentence, value=float(means["candidate"]), bound=float(bound))
+    losses = by_day(evidence.card, "log_loss")
+    means = losses[["candidate", "baseline", "prior"]].mean()
+    rival = "baseline" if means.baseline <= means.prior else "prior"
+    against = mean_interval((losses.candidate - losses[rival]).to_list(), product.gates.confidence)
+    assert against is not None, "two days were asked for"
+    verdict: Verdict = "pass" if means.candidate < means[rival] else "fail"
+    state = "under" if verdict == "pass" else "not under"
+    if verdict == "fail" and evidence.is_refresh:
+        verdict = _harm(against)
+        proof = "proven" if verdict == "fail" else "unproven, a refresh passes"
+        state += f" (differs from the lower by {against}, {proof})"
+    linear, prior = means.baseline, means.prior
+    sentence = f"Log-loss {means.candidate:.4f} against the linear baseline's {linear:.4f} and the prior's {prior:.4f}: {state}."
+    return Gate("beats_baseline", "hard", verdict, sentence, value=float(means.candidate), bound=float(means[rival]))
 
 
 def good_enough(evidence: Evidence, product: Product) -> Gate:
@@ -199,8 +224,6 @@ def judge_change(days: pd.DataFrame, product: Product) -> Gate:
 
 def slices(evidence: Evidence, product: Product) -> Gate:
     """No slice with enough rows is proven worse than under the champion, corrected for the number of slices."""
-    if "slices" in product.gates.off:
-        return _off("slices")
     watched = _judgeable_slices(evidence, product)
     intervals = {name: _paired(evidence, product, "log_loss", name, looks=len(watched)) for name in watched}
     judged = {name: interval for name, interval in intervals.items() if interval is not None}
@@ -218,8 +241,6 @@ def slices(evidence: Evidence, product: Product) -> Gate:
 
 def calibration(evidence: Evidence, product: Product) -> Gate:
     """The daily gap between mean score and base rate is not proven wider than the champion's."""
-    if "calibration" in product.gates.off:
-        return _off("calibration")
     interval = _paired(evidence, product, "calibration_gap") if evidence.has_champion else None
     if interval is None:
         return Gate(
@@ -242,8 +263,6 @@ def calibration(evidence: Evidence, product: Product) -> Gate:
 
 def latency(evidence: Evidence, product: Product) -> Gate:
     """One row through the model, 99th percentile, within the service level."""
-    if "latency" in product.gates.off:
-        return _off("latency")
     bound, measured = product.service_levels.scoring_latency_p99.total_seconds(), evidence.latency_p99
     if measured is None or math.isnan(measured):
         return Gate("latency", "guard", "not enough evidence", "No row was timed; not judged.", bound=bound)
@@ -255,8 +274,20 @@ def latency(evidence: Evidence, product: Product) -> Gate:
     return Gate("latency", "guard", verdict, sentence, value=measured, bound=bound)
 
 
+def size(evidence: Evidence, product: Product) -> Gate:
+    """The model file within the service level."""
+    bound, measured = product.service_levels.model_size, evidence.model_bytes
+    if measured is None:
+        return Gate("size", "guard", "not enough evidence", "The model file was not measured; not judged.")
+    verdict: Verdict = "fail" if measured > bound else "pass"
+    state = "over" if verdict == "fail" else "within"
+    sentence = f"The model file has {measured / 1e6:.1f} MB, {state} the service level of {bound / 1e6:g} MB."
+    return Gate("size", "guard", verdict, sentence, value=float(measured), bound=float(bound))
+
+
 GATES: tuple[Callable[[Evidence, Product], Gate], ...] = (
     reloads,
+    new_process,
     inputs,
     newer_data,
     clean_judge,
@@ -266,12 +297,14 @@ GATES: tuple[Callable[[Evidence, Product], Gate], ...] = (
     slices,
     calibration,
     latency,
+    size,
 )
 
 
 def judge(evidence: Evidence, product: Product) -> list[Gate]:
-    """Every gate's reading, in the order in which they decide."""
-    return [gate(evidence, product) for gate in GATES]
+    """Every gate's reading, in the order in which they decide; one that the product disabled is recorded as off."""
+    readings = [gate(evidence, product) for gate in GATES]
+    return [_off(reading) if reading.name in product.gates.disabled else reading for reading in readings]
 
 
 def _harm(difference: Interval) -> Verdict:
@@ -285,8 +318,10 @@ def _measured(name: str, role: Role, verdict: Verdict, sentence: str, interval: 
     )
 
 
-def _off(name: str) -> Gate:
-    return Gate(name, "guard", "off", f"Switched off by gates.off in the product file; {name} was not looked at.")
+def _off(reading: Gate) -> Gate:
+    return Gate(
+        reading.name, reading.role, "off", "Switched off by gates.disabled in the product file; it blocks nothing."
+    )
 
 
 def _missing(evidence: Evidence, product: Product, days_needed: int) -> str | None:

@@ -42,6 +42,21 @@ def precision_recall(curves: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def costs(curves: Mapping[str, pd.DataFrame], threshold: float, currency: str) -> Figure:
+    """Cost of a row over the threshold for each scorer (`Task.cost_curve`); the dotted line is the threshold in use.
+
+    The left end is acting on every row, the right end on none.
+    """
+    figure = Figure(figsize=(4.5, 4), layout="tight")
+    axes = figure.subplots()
+    for name, curve in curves.items():
+        axes.plot(curve.threshold, curve.expected_cost, label=name)
+    axes.axvline(threshold, color="grey", linestyle=":", label=f"in use: {threshold:.2g}")
+    axes.set(xlabel="threshold from which the action is taken", ylabel=f"{currency} a row")
+    axes.legend(frameon=False)
+    return figure
+
+
 def as_markdown(figure: Figure) -> str:
     """The figure as an inline image that the Dagster UI shows."""
     buffer = io.BytesIO()

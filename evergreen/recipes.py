@@ -13,8 +13,10 @@ from evergreen.validation import validate
 
 
 def recorded_recipe(store: Store, record: Mapping[str, Any]) -> Product:
-    """The product as it was when a version was trained. Raises PartitionMissing where that is lost."""
-    return Product.model_validate(store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"])
+    """The product as it was when a version was trained, without its gates: they judged that day and are not asked again, so a key
+    of theirs that has another name today stops no model. Raises PartitionMissing where that is lost."""
+    product = store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"]
+    return Product.model_validate({name: block for name, block in product.items() if name != "gates"})
 
 
 def with_features_of(recipe: Product, rows: pd.DataFrame, store: Store, days: Iterable[date]) -> pd.DataFrame:

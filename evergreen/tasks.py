@@ -33,6 +33,10 @@ class Task(Protocol):
         """Whether each row's decision was the one that its label asked for."""
         ...
 
+    def cost_curve(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+        """What a row costs on average for each `threshold` from which the action would be taken: `expected_cost`."""
+        ...
+
     def constant_costs(self, base_rate: float) -> tuple[float, float]:
         """What a row costs on average where every row gets the action, and where none does."""
         ...
@@ -67,9 +71,8 @@ class Binary:
 
     def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
         chance = np.clip(scores, 1e-7, 1 - 1e-7)
-        positive, act, costs = labels == 1, scores >= self.threshold(), self.costs
-        acted = np.where(positive, costs.true_positive, costs.false_positive)
-        left = np.where(positive, costs.false_negative, costs.true_negative)
+        positive, act = labels == 1, scores >= self.threshold()
+        acted, left = self._costs_of_acting(labels)
         return pd.DataFrame(
             {
                 "log_loss": -np.log(np.where(positive, chance, 1 - chance)),
@@ -82,6 +85,18 @@ class Binary:
 
     def decides_right(self, labels: Floats, scores: Floats) -> Bools:
         return np.asarray((scores >= self.threshold()) == (labels == 1))
+
+    def cost_curve(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+        thresholds = np.linspace(0, 1, 101)
+        acted, left = self._costs_of_acting(labels)
+        costs = [np.where(scores >= threshold, acted, left).mean() for threshold in thresholds]
+        return pd.DataFrame({"threshold": thresholds, "expected_cost": costs})
+
+    def _costs_of_acting(self, labels: Floats) -> tuple[Floats, Floats]:
+        """What each row costs with the action and without it."""
+        positive, costs = labels == 1, self.costs
+        acted = np.where(positive, costs.true_positive, costs.false_positive)
+        return acted, np.where(positive, costs.false_negative, costs.true_negative)
 
     def constant_costs(self, base_rate: float) -> tuple[float, float]:
         costs, rest = self.costs, 1 - base_rate

@@ -46,7 +46,10 @@ def test_values_never_change_after_load():
         ({"validation": {"rows_per_day": {"at_least": 3, "at_most": 2}}}, "at_most 2 lies below at_least 3"),
         ({"evaluation": {"slices": ["amount"]}}, "must be categorical features; these are not: amount"),
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
-        ({"gates": {"off": ["comparison"]}}, "Input should be 'slices', 'calibration' or 'latency'"),
+        (
+            {"gates": {"disabled": ["comparison"]}},
+            "Input should be 'new_process', 'slices', 'calibration', 'latency' or 'size'",
+        ),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
         ({"time": {"daily_job": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
         ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),
@@ -85,7 +88,7 @@ def test_a_broken_rule_is_named(changes, message):
         {"training": {"window": "expanding"}},
         {"validation": {"columns": {"amount": {"between": [1, 1]}}, "rows_per_day": {"at_least": 2, "at_most": 2}}},
         {"retraining": {"schedule": "0 4 * * 1"}},
-        {"gates": {"off": ["slices", "calibration", "latency"]}},
+        {"gates": {"disabled": ["slices", "calibration", "latency"]}},
     ],
 )
 def test_a_kept_rule_is_accepted(changes):

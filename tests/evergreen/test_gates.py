@@ -35,6 +35,8 @@ def evidence(candidate, champion=None, baseline=(), prior=(), measure="log_loss"
         "champion_trained_through": "2023-12-24" if champion else None,
         "trained_ids_compared": 10,
         "latency_p99": 0.01,
+        "model_bytes": 1_000_000,
+        "new_process": 2.1,
     }
     return Evidence(pd.DataFrame(card), **(defaults | changes))
 
@@ -58,6 +60,20 @@ def test_reloads(error, verdict):
     gate = gates.reloads(evidence([0.5], reload_error=error), shop())
     assert (gate.role, gate.verdict) == ("hard", verdict)
     assert (error or "the same scores") in gate.sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "why"),
+    [
+        (2.1, "pass", "the same scores"),
+        ("its scores differ", "fail", "its scores differ"),
+        (None, NOT_ENOUGH, "No new process"),
+    ],
+)
+def test_a_new_process_must_answer_alike(found, verdict, why):
+    gate = gates.new_process(evidence([0.5], new_process=found), shop())
+    assert (gate.role, gate.verdict, gate.blocks) == ("hard", verdict, verdict != "pass")
+    assert why in gate.sentence
 
 
 @pytest.mark.parametrize(("empty", "verdict"), [([], "pass"), (["amount"], "fail"), (["amount", "color"], "fail")])
@@ -89,32 +105,39 @@ def test_clean_judge_passes_only_what_was_compared(compared, verdict):
     assert gates.clean_judge(evidence([0.5], trained_ids_compared=compared), shop()).verdict == verdict
 
 
+LINEAR, PRIOR = [0.60, 0.61, 0.59], [0.70, 0.71, 0.69]
+
+
 @pytest.mark.parametrize(
-    ("candidate", "baseline", "prior", "verdict"),
+    ("candidate", "baseline", "prior", "first", "refresh"),
     [
-        ([0.5, 0.5], [0.6, 0.6], [0.7, 0.7], "pass"),
-        ([0.5, 0.5], [0.7, 0.7], [0.6, 0.6], "pass"),
-        ([0.4, 0.7], [0.6, 0.6], [0.7, 0.7], "pass"),
-        ([0.5, 0.5], [0.5, 0.5], [0.7, 0.7], "fail"),
-        ([0.5, 0.5], [0.4, 0.4], [0.7, 0.7], "fail"),
-        ([0.5, 0.5], [0.7, 0.7], [0.4, 0.4], "fail"),
-        ([0.5], [0.6], [0.7], "pass"),
+        ([0.5, 0.5, 0.5], LINEAR, PRIOR, "pass", "pass"),
+        ([0.5, 0.5, 0.5], PRIOR, LINEAR, "pass", "pass"),
+        ([0.4, 0.7, 0.6], LINEAR, PRIOR, "pass", "pass"),
+        (LINEAR, LINEAR, PRIOR, "fail", "pass"),
+        ([0.5, 0.8, 0.6], LINEAR, PRIOR, "fail", "pass"),
+        ([0.61, 0.62, 0.60], LINEAR, PRIOR, "fail", "fail"),
+        ([0.61, 0.62, 0.60], PRIOR, LINEAR, "fail", "fail"),
     ],
     ids=[
         "better",
         "better, other order",
         "better on the mean day",
         "tie",
-        "worse than linear",
-        "worse than prior",
-        "one day",
+        "worse, unproven",
+        "worse, proven",
+        "worse than the prior",
     ],
 )
-def test_beats_baseline(candidate, baseline, prior, verdict):
-    gate = gates.beats_baseline(evidence(candidate, baseline=baseline, prior=prior), shop())
-    assert (gate.role, gate.verdict) == ("hard", verdict)
-    assert gate.value == pytest.approx(sum(candidate) / len(candidate))
-    assert gate.bound == pytest.approx(min(baseline[0], prior[0]))
+def test_beats_baseline(candidate, baseline, prior, first, refresh):
+    """A first model and a change must be under both; a refresh is refused on proof only."""
+    days = pd.DataFrame({"candidate": [0.1], "champion": [0.9]})
+    for champion, change, verdict in [(None, None, first), (candidate, days, first), (candidate, None, refresh)]:
+        found = evidence(candidate, champion, baseline=baseline, prior=prior, change=change)
+        gate = gates.beats_baseline(found, shop())
+        assert (gate.role, gate.verdict) == ("hard", verdict)
+        assert gate.value == pytest.approx(sum(candidate) / 3)
+        assert gate.bound == pytest.approx(0.6)
 
 
 COSTLY, CHEAP = [1.9, 2.0, 2.1], [0.9, 1.0, 1.1]
@@ -279,10 +302,19 @@ def test_latency(seconds, verdict):
 
 
 @pytest.mark.parametrize(
+    ("size", "verdict"), [(99_999_999, "pass"), (100_000_000, "pass"), (100_000_001, "fail"), (None, NOT_ENOUGH)]
+)
+def test_size(size, verdict):
+    gate = gates.size(evidence([0.5], model_bytes=size), shop())
+    assert (gate.role, gate.verdict, gate.blocks) == ("guard", verdict, verdict == "fail")
+
+
+@pytest.mark.parametrize(
     ("gate", "found"),
     [
-        (gates.beats_baseline, evidence([0.5], coverage=None)),
-        (gates.beats_baseline, evidence([0.5], coverage=0.949)),
+        (gates.beats_baseline, evidence([0.5])),
+        (gates.beats_baseline, evidence([0.5, 0.5], coverage=None)),
+        (gates.beats_baseline, evidence([0.5, 0.5], coverage=0.949)),
         (gates.beats_baseline, replace(evidence([0.5]), card=evidence([0.5]).card.iloc[:0])),
         (gates.good_enough, evidence([0.5])),
         (gates.good_enough, evidence([0.5, 0.5], coverage=0.5)),
@@ -305,7 +337,7 @@ def test_missing_evidence_is_never_a_number(gate, found):
 
 
 def test_coverage_just_at_the_bound_is_enough():
-    assert gates.beats_baseline(evidence([0.5], coverage=0.95), shop()).verdict == "pass"
+    assert gates.beats_baseline(evidence([0.5, 0.5], coverage=0.95), shop()).verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -314,14 +346,20 @@ def test_coverage_just_at_the_bound_is_enough():
         ("slices", sliced({"color=red": WORSE})),
         ("calibration", evidence([0.05] * 3, [0.01] * 3, measure="calibration_gap")),
         ("latency", evidence([0.5], latency_p99=9.0)),
+        ("size", evidence([0.5], model_bytes=10**9)),
+        ("new_process", evidence([0.5], new_process="its scores differ")),
     ],
 )
-def test_a_guard_that_is_off_says_so_and_blocks_nothing(name, found):
-    guard = getattr(gates, name)
-    assert guard(found, shop()).blocks
-    off = guard(found, shop({"gates": {"off": [name]}}))
-    assert (off.verdict, off.role, off.value, off.blocks) == ("off", "guard", None, False)
-    assert "Switched off by gates.off" in off.sentence
+def test_a_gate_that_is_disabled_is_recorded_as_off_and_blocks_nothing(name, found):
+    """Whatever it would have said."""
+
+    def reading(product):
+        return next(gate for gate in judge(found, product) if gate.name == name)
+
+    assert reading(shop()).blocks
+    off = reading(shop({"gates": {"disabled": [name]}}))
+    assert (off.verdict, off.role, off.value, off.blocks) == ("off", reading(shop()).role, None, False)
+    assert "Switched off by gates.disabled" in off.sentence
 
 
 @pytest.mark.parametrize("role", ["hard", "primary", "guard"])
@@ -335,6 +373,7 @@ def test_the_judge_reads_every_gate_in_the_order_in_which_they_decide():
     readings = judge(evidence([0.5] * 3, [0.5] * 3), shop())
     assert [(reading.name, reading.role) for reading in readings] == [
         ("reloads", "hard"),
+        ("new_process", "hard"),
         ("inputs", "hard"),
         ("newer_data", "hard"),
         ("clean_judge", "hard"),
@@ -344,6 +383,7 @@ def test_the_judge_reads_every_gate_in_the_order_in_which_they_decide():
         ("slices", "guard"),
         ("calibration", "guard"),
         ("latency", "guard"),
+        ("size", "guard"),
     ]
     assert not any(reading.blocks for reading in readings)
 

@@ -31,3 +31,10 @@ def test_each_scorers_precision_is_drawn_over_its_recall():
     (axes,) = plots.precision_recall({"candidate": curve, "champion": curve}).axes
     assert [line.get_label() for line in axes.lines] == ["candidate", "champion"]
     assert axes.lines[0].get_ydata().tolist() == [1.0, 0.6]
+
+
+def test_each_scorers_cost_is_drawn_over_the_threshold():
+    curve = pd.DataFrame({"threshold": [0.0, 1.0], "expected_cost": [2.0, 2.5]})
+    (axes,) = plots.costs({"candidate": curve, "champion": curve}, 0.2, "dollars").axes
+    assert [line.get_label() for line in axes.lines] == ["candidate", "champion", "in use: 0.2"]
+    assert axes.get_ylabel() == "dollars a row"

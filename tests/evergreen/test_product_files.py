@@ -78,6 +78,15 @@ def test_an_unknown_key_far_from_all_lists_what_is_known_at_that_place(changes, 
         parse(Product, overlay(SHOP, changes), "shop.yaml")
 
 
+@pytest.mark.parametrize("key", ["off", '"off"'], ids=["bare, which YAML reads as false", "quoted"])
+def test_the_former_name_of_disabled_gates_is_answered_with_the_present_one(key):
+    content = yaml.safe_load(f"gates: {{{key}: [slices]}}")
+    with pytest.raises(
+        ConfigError, match=r"^shop\.yaml: gates: the key off is called disabled: write disabled: \[\.\.\.\]"
+    ):
+        parse(Product, {**SHOP, **content}, "shop.yaml")
+
+
 def test_every_broken_rule_has_a_line_of_its_own():
     with pytest.raises(ConfigError) as refused:
         parse(Product, overlay(SHOP, {"zzz": 1, "time": {"timezone": "Mars"}, "owner": 5}), "shop.yaml")

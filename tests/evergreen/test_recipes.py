@@ -3,9 +3,17 @@
 import pytest
 
 from evergreen.errors import ModelError
-from evergreen.recipes import with_features_of
+from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.storage import Store
 from tests.evergreen.builders import day, orders, shop
+
+
+def test_a_recorded_recipe_does_not_stumble_over_gates_that_have_other_names_today(tmp_path):
+    recorded = shop({"training": {"seed": 9}}).model_dump(mode="json")
+    recorded["gates"]["off"] = recorded["gates"].pop("disabled")
+    Store(tmp_path).write_document("training_set", day(1), {"product": recorded})
+
+    assert recorded_recipe(Store(tmp_path), {"as_of": str(day(1))}) == shop({"training": {"seed": 9}})
 
 
 def test_rows_that_have_every_feature_stay_as_they_are(tmp_path):

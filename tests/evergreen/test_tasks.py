@@ -93,3 +93,13 @@ def test_the_ranking_is_not_defined_without_both_classes(labels, scores, expecte
 def test_one_answer_for_every_row_has_a_cost(base_rate, costs):
     """The shop: acting costs 2, a missed return 10."""
     assert task_of(shop()).constant_costs(base_rate) == costs
+
+
+def test_the_cost_curve_goes_from_acting_on_all_to_acting_on_none():
+    curve = (
+        Binary(COSTS).cost_curve(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 0.4, 0.1, 0.1])).set_index("threshold")
+    )
+    costs = curve.expected_cost
+    assert (costs.iloc[0], costs.iloc[-1]) == (2.0, 2.5)
+    assert costs.loc[0.2] == pytest.approx((2 + 2) / 4)
+    assert costs.min() == pytest.approx(2 / 4), "between .4 and .5 the one positive alone is acted on"

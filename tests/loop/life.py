@@ -23,12 +23,20 @@ from pipelines.replay import Replay, opened_replay
 from pipelines.resources import Home
 
 TABLES_OF_A_DAY = ("batch", "quarantine", "labels", "predictions", "performance", "drift")
-SHORT = {"training": {"at_least": "4d", "model": {"n_estimators": 20}}, "evaluation": {"window": "4d"}}
+NO_NEW_PROCESS = {"gates": {"disabled": ["new_process"]}}
+SHORT = {
+    "training": {"at_least": "4d", "model": {"n_estimators": 20}},
+    "evaluation": {"window": "4d"},
+    **NO_NEW_PROCESS,
+}
 """Days are what a whole-loop test costs: with these, the first day that can be decided is 2013-01-09."""
 
 UNTIMED = {"service_levels": {"scoring_latency_p99": "60s"}}
 """How fast a machine is that runs other tests beside must decide nothing."""
-HUNDRED = {"training": {"model": {"n_estimators": 20}}, "gates": {"change": {"days": "14d"}}}
+HUNDRED = {
+    "training": {"model": {"n_estimators": 20}},
+    "gates": {"change": {"days": "14d"}, "disabled": ["new_process"]},
+}
 """The product as it is shipped, with less to compute."""
 
 
@@ -150,7 +158,7 @@ def canonical(entry: Entry) -> dict[str, Any]:
         return [strip(item) for item in value] if isinstance(value, list) else value
 
     kept = strip(entry)
-    kept["gates"] = [gate for gate in kept["gates"] if gate["name"] != "latency"]
+    kept["gates"] = [gate for gate in kept["gates"] if gate["name"] not in ("latency", "size")]
     return kept
 
 

@@ -98,12 +98,34 @@ def test_a_day_run_again_reads_nothing_later_than_itself(ten_days):
     assert len(ten_days.decisions) == decisions
 
 
+def forget_decisions(loop: Loop) -> None:
+    loop.home.promotions(loop.product).path.unlink()
+    for name in ("training_set", "baseline_model", "candidate_model", "evaluation_report"):
+        shutil.rmtree(loop.store.root / name)
+
+
+def readings(loop: Loop) -> dict[str, tuple[str, str]]:
+    """The last decision's gates: role and verdict."""
+    return {gate["name"]: (gate["role"], gate["verdict"]) for gate in loop.decisions[-1]["gates"]}
+
+
+def test_a_disabled_gate_is_off_on_the_record_and_reads_when_it_is_not(ten_days):
+    """Also, that a new process loads what the registry gave and answers alike."""
+    assert readings(ten_days)["new_process"] == ("hard", "off")
+    forget_decisions(ten_days)
+    path = ten_days.folder / "configs" / "products" / "flights.yaml"
+    path.write_text(path.read_text().replace("- new_process", "- latency"))
+
+    assert ten_days.run_again("retrain", LAST).success
+
+    found = readings(ten_days)
+    assert [found[name][1] for name in ("new_process", "reloads", "size", "latency")] == ["pass", "pass", "pass", "off"]
+
+
 def test_a_day_decided_after_its_future_was_poisoned_is_decided_the_same(ten_days):
     """Law 1: not a recorded decision but a fresh one, taken among later partitions and outcomes that are garbage."""
     expected = canonical(ten_days.decisions[0])
-    ten_days.home.promotions(ten_days.product).path.unlink()
-    for name in ("training_set", "baseline_model", "candidate_model", "evaluation_report"):
-        shutil.rmtree(ten_days.store.root / name)
+    forget_decisions(ten_days)
     assert poison(ten_days.store.root, DAY) > 0
 
     assert ten_days.run_again("retrain", DAY).success

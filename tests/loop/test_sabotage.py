@@ -65,6 +65,7 @@ def decided(
         champion_trained_through=str((last - 2 * WEEK).date()),
         trained_ids_compared=len(known),
         latency_p99=0.001,
+        new_process=1.0,
     )
     return decide(gates.judge(evidence, product))
 
