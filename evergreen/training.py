@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from evergreen.as_of import AsOf, MatureRows
+from evergreen.as_of import AsOf, MatureRows, whole_days
 from evergreen.config import Product
 from evergreen.digests import digest_frame
 from evergreen.errors import NotEnoughEvidence, StorageError
@@ -40,8 +40,8 @@ def evidence_missing(view: AsOf) -> str | None:
     """Why a retrain could not train and judge yet; None where it could, or where the run itself must say what is lost."""
     product = view.product
     try:
-        rows = view.mature(first_needed_day(product, view.day))
-        split_days(rows.whole_days(product.label.coverage_at_least), product)
+        coverage = view.coverage(view.days(first_needed_day(product, view.day)))
+        split_days(whole_days(coverage, product.label.coverage_at_least), product)
     except NotEnoughEvidence as problem:
         return str(problem)
     except StorageError:
