@@ -6,7 +6,6 @@ import dagster as dg
 
 from assets.stage import ROW_COUNT, Stage
 from evergreen.config import Product
-from evergreen.digests import digest_frame
 from pipelines.resources import Home
 
 
@@ -28,15 +27,15 @@ def ingestion_assets(product: Product) -> list[dg.AssetsDefinition]:
         store.write("raw_events", day, delivery.events)
         store.write("raw_outcomes", day, delivery.outcomes)
         # of what was stored, so that the partition can be checked: Parquet may give a function's frame other types back
-        digests = {kind: digest_frame(store.read(f"raw_{kind}", day)) for kind in ("events", "outcomes")}
+        digests = {kind: store.digest(f"raw_{kind}", day) for kind in ("events", "outcomes")}
         store.write_document(
             "raw_batch", day, {"read_at": datetime.now(UTC), "digests": digests, **delivery.provenance}
         )
         return stage.result(
             "raw_batch",
             {
-                ROW_COUNT: len(delivery.events),
-                "outcomes": len(delivery.outcomes),
+                ROW_COUNT: store.rows("raw_events", [day]),
+                "outcomes": store.rows("raw_outcomes", [day]),
                 "events_digest": digests["events"],
                 "outcomes_digest": digests["outcomes"],
                 "delivery": dg.MetadataValue.json(delivery.provenance),

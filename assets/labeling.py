@@ -1,11 +1,12 @@
 """Labeling: what the day taught about labels, and what fell due without one."""
 
 import dagster as dg
+import pandas as pd
 
 from assets.stage import ROW_COUNT, Stage
+from evergreen import wide
 from evergreen.config import Product
-from evergreen.labeling import label_day
-from evergreen.monitoring import coverage_line
+from evergreen.labeling import label_parts, read_outcomes
 from pipelines.resources import Home
 
 COLUMNS = {
@@ -33,23 +34,25 @@ def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
     )
     def labels(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view = stage.view(home, context)
-        outcomes = view.store.read("raw_outcomes", view.day)
-        found = label_day(outcomes, view.recent_due_times(), view.labelled_before(), product, view.day)
-        digest = view.store.write("labels", view.day, found.entries)
-        due = view.newly_mature_days()
-        coverage = coverage_line(view.mature(min(due)).on(due).coverage) if due else {"coverage": None}
+        told = read_outcomes(view.scan("raw_outcomes", [view.day]), product, view.day)
+        labelled = wide.ById(pd.DataFrame({"id": view.labelled_before()}))
+        matched = 0
+        with view.store.writing("labels", view.day) as written:
+            for entries in label_parts(told, view.recent_due_times(), labelled, product, view.day):
+                written.add(entries)
+                matched += int(entries.label.count())
         return stage.result(
             "labels",
             {
-                ROW_COUNT: len(found.entries),
-                "delivered": len(outcomes),
-                "labelled": len(found.entries) - found.pending,
-                "pending": found.pending,
-                "orphans": found.orphans,
-                "undetermined": found.undetermined,
-                "untimely": found.untimely,
-                "coverage_of_due_days": coverage["coverage"],
-                "digest": digest,
+                ROW_COUNT: written.rows,
+                "delivered": view.store.rows("raw_outcomes", [view.day]),
+                "labelled": matched,
+                "pending": written.rows - matched,
+                "orphans": len(told.usable) - matched,
+                "undetermined": told.undetermined,
+                "untimely": told.untimely,
+                "coverage_of_due_days": view.coverage_of_due_days(),
+                "digest": str(written.digest),
             },
         )
 

@@ -1,5 +1,6 @@
 """Monitoring: what predictions were worth once labels were due, how far inputs moved, and whether to retrain."""
 
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,16 +8,17 @@ import dagster as dg
 import pandas as pd
 
 from assets.stage import ROW_COUNT, Stage, picture, table
-from evergreen import charts, retraining
+from evergreen import charts, retraining, wide
 from evergreen import drift as drifting
-from evergreen.as_of import AsOf
+from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
-from evergreen.monitoring import coverage_line, daily_excess, daily_measures, empty_performance, live_rows
+from evergreen.monitoring import LiveRows, coverage_line, daily_excess, daily_measures, empty_performance, live_parts
 from evergreen.monitoring import performance as measure_performance
 from evergreen.promotion import in_effect, serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
+from evergreen.validation import needed_columns
 from pipelines.resources import Home
 
 SHOWN = timedelta(days=27)  # with the day itself, four weeks
@@ -65,10 +67,11 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         if not days:
             view.store.write("performance", view.day, empty_performance())
             return stage.result("performance", {ROW_COUNT: 0, "judged_days": 0})
-        live = live_rows(view, days)
+        coverages: list[pd.DataFrame] = []
+        live = _counted(live_parts(view, days), coverages)
         card = measure_performance(live, _references(_known(home, view)), product)
         view.store.write("performance", view.day, card)
-        numbers = {"judged_days": len(days), **coverage_line(live.coverage), **_headline(card)}
+        numbers = {"judged_days": len(days), **coverage_line(added_up(coverages)), **_headline(card)}
         return stage.result("performance", {ROW_COUNT: len(card), "live": _live_picture(view), **numbers})
 
     @dg.asset(
@@ -122,6 +125,12 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     return [performance, drift, retrain_decision]
 
 
+def _counted(live: Iterable[LiveRows], coverages: list[pd.DataFrame]) -> Iterator[LiveRows]:
+    for part in live:
+        coverages.append(part.coverage)
+        yield part
+
+
 def _known(home: Home, view: AsOf) -> list[Entry]:
     return in_effect(home.promotions(view.product).entries(), view.day)
 
@@ -152,8 +161,16 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
     reference = view.store.read_document("profile", date.fromisoformat(champion["as_of"]))
     days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
     scores = view.read("predictions", days, ["score", "version"])
-    rows = with_features_of(recorded_recipe(view.store, champion), view.events(days[0]), view.store, days)
+    rows = _inputs(view, recorded_recipe(view.store, champion), days)
     return drifting.compare(reference, rows, scores.score[scores.version == champion["version"]].to_numpy())
+
+
+def _inputs(view: AsOf, recipe: Product, days: list[date]) -> pd.DataFrame | wide.Columns:
+    """The features of a recipe on these days; of wide days one by one, unless some have to be fetched from the deliveries."""
+    known = set(needed_columns(view.product)).issuperset(recipe.features.names)
+    if known and view.store.rows("batch", days) > wide.CHUNK_ROWS:
+        return wide.Columns(lambda names: view.read("batch", days, names))
+    return with_features_of(recipe, view.events(days[0]), view.store, days)
 
 
 def _history(view: AsOf, entries: list[Entry]) -> retraining.History:

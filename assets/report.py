@@ -9,7 +9,6 @@ from assets.stage import Stage
 from evergreen.alerts import look_at_day
 from evergreen.as_of import AsOf
 from evergreen.config import Product
-from evergreen.monitoring import coverage_line
 from evergreen.promotion import in_effect
 from evergreen.storage import write_bytes
 from pipelines.resources import Home
@@ -34,7 +33,7 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
 
         view = stage.view(home, context)
         health = gather(view, in_effect(home.promotions(product).entries(), view.day))
-        served_by, coverage = serves_today(health.scored, view.day), _coverage_of_due_days(view)
+        served_by, coverage = serves_today(health.scored, view.day), view.coverage_of_due_days()
         look = look_at_day(view.day, health.card, coverage, served_by, health.entries, product)
         view.store.write_document("conditions", view.day, look.as_dict())
         folder = view.store.root / "reports"
@@ -57,9 +56,3 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
 def _all_days(view: AsOf) -> dict[date, dict[str, Any]]:
     """The summary of every day that has a page: the list is of pages, so a later day's belongs in it too."""
     return {day: view.store.read_document("health_report", day) for day in view.store.document_days("health_report")}
-
-
-def _coverage_of_due_days(view: AsOf) -> float | None:
-    """Labelled share of the rows of the days that fell due; None where no day did."""
-    due = view.newly_mature_days()
-    return coverage_line(view.mature(min(due)).on(due).coverage)["coverage"] if due else None

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from assets.stage import ROW_COUNT, Stage, table
+from evergreen import wide
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
-from evergreen.scoring import keep_answers, score_by_ladder, try_model
-from evergreen.scoring import predictions as predictions_table
+from evergreen.scoring import keep_answers, predictions_in_parts, score_by_ladder, try_model
 from evergreen.tasks import Floats
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -55,38 +56,48 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, home: Home, registry: Registry
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         day, store = stage.day(context), home.store(product)
-        rows = store.read("batch", day)
+        batch = store.parts("batch", day)
         entry = serving_as_of(home.promotions(product).entries(), day)
         serving = entry["serving"] if entry else {}
 
-        def predict(record: dict[str, Any], batch: pd.DataFrame) -> Floats:
+        answers: dict[int, Floats] = {}
+
+        def predict(record: dict[str, Any], batch: wide.Parts) -> Floats:
             from evergreen import models
 
-            fed = with_features_of(recorded_recipe(store, record), batch, store, [day])
-            return models.predict(registry.load(product.name, record), fed)
+            if record["version"] not in answers:
+                recipe, model = recorded_recipe(store, record), registry.load(product.name, record)
+                scores = [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in batch]
+                answers[record["version"]] = np.concatenate(scores)
+            return answers[record["version"]]
 
-        scored = score_by_ladder(rows, serving, predict, product)
-        yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in ("baseline", "first")}
-        made = predictions_table(rows, scored, yardsticks, product, entry["digest"] if entry else None)
-        if store.path("predictions", day).exists():
-            made = keep_answers(made, store.read("predictions", day))
-        digest = store.write("predictions", day, made)
+        scored = score_by_ladder(batch, serving, predict, product)
+        yardsticks = {name: try_model(serving.get(name), batch, predict, product)[0] for name in ("baseline", "first")}
+        answered = wide.ById(store.read("predictions", day)) if store.path("predictions", day).exists() else None
+        head, told, served_by = entry["digest"] if entry else None, [], dict[str, None]()
+        with store.writing("predictions", day) as written:
+            for made in predictions_in_parts(batch, scored, yardsticks, product, head):
+                kept = made if answered is None else keep_answers(made, answered.of(made.id))
+                written.add(kept)
+                told.append(kept[["score", "action"]])
+                served_by |= dict.fromkeys(kept.served_by.unique())
+        made = pd.concat(told)
         yield stage.result(
             "predictions",
             {
                 ROW_COUNT: len(made),
-                "served_by": ", ".join(made.served_by.unique()) or "nobody",
+                "served_by": ", ".join(served_by) or "nobody",
                 "version": scored.record["version"] if scored.record else "none",
                 "mean_score": float(made.score.mean()) if len(made) else None,
                 "actions": int(made.action.sum()),
                 "ledger_entry": entry["key"] if entry else "none yet",
-                "digest": digest,
+                "digest": str(written.digest),
                 **({"mlflow": dg.MetadataValue.url(registry.run_url(scored.record))} if scored.record else {}),
             },
         )
         key = stage.key("predictions")
         yield dg.AssetCheckResult(
-            asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(rows)
+            asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(batch)
         )
         failures = table([{"failure": failure} for failure in scored.failures])
         for failure in scored.failures:

@@ -1,12 +1,18 @@
 """Validation: good rows, typed, in `batch`; bad rows, with their reasons, in `quarantine`."""
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from functools import partial
 
 import dagster as dg
+import pandas as pd
 
 from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen.config import Product
-from evergreen.validation import Validated, empty_batch, validate
+from evergreen.errors import DayRefused
+from evergreen.storage import Store
+from evergreen.validation import empty_batch, refuse, validate_parts
 from pipelines.resources import Home
 
 QUARANTINE = {
@@ -55,35 +61,50 @@ def validation_assets(product: Product) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, home: Home
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         day, store = stage.day(context), home.store(product)
-        events = store.read("raw_events", day)
-        result = validate(events, product, day)
-        digest = store.write("batch", day, result.batch)
-        store.write("quarantine", day, result.quarantine)
-        yield stage.result("batch", {ROW_COUNT: len(result.batch), "digest": digest})
-        reasons = result.quarantine.reasons.str.split("; ").explode().value_counts()
-        listed = table([{"reason": reason, "rows": int(rows)} for reason, rows in reasons.head(20).items()])
-        yield stage.result("quarantine", {ROW_COUNT: len(result.quarantine), "reasons": listed})
-        yield from _checks(stage, result, len(events))
+        reasons: Counter[str] = Counter()
+        digest, refused = _split(store, product, day, reasons)
+        rows = {table: store.rows(table, [day]) for table in ("raw_events", "batch", "quarantine")}
+        yield stage.result("batch", {ROW_COUNT: rows["batch"], "digest": digest})
+        listed = table([{"reason": reason, "rows": count} for reason, count in reasons.most_common(20)])
+        yield stage.result("quarantine", {ROW_COUNT: rows["quarantine"], "reasons": listed})
+        yield from _checks(stage, refused, rows)
 
     return [validation]
 
 
-def _checks(stage: Stage, result: Validated, rows_in: int) -> Iterator[dg.AssetCheckResult]:
+def _split(store: Store, product: Product, day: date, reasons: Counter[str]) -> tuple[str, str | None]:
+    """Write the day's batch and quarantine, counting the reasons; returns the batch's digest, and why the day is refused or None."""
+    read = partial(store.scan, "raw_events", [day])
+
+    def counted(quarantine: pd.DataFrame) -> pd.DataFrame:
+        reasons.update(quarantine.reasons.str.split("; ").explode())
+        return quarantine
+
+    try:
+        with store.writing("batch", day) as batch, store.writing("quarantine", day) as quarantine:
+            for part in validate_parts(read, product, day):
+                batch.add(part.batch)
+                quarantine.add(counted(part.quarantine))
+    except DayRefused as refusal:
+        reasons.clear()
+        whole = (counted(refuse(part, product, str(refusal)).quarantine) for part in read(None))
+        store.write("quarantine", day, whole)
+        return store.write("batch", day, empty_batch(product)), str(refusal)
+    return str(batch.digest), None
+
+
+def _checks(stage: Stage, refused: str | None, rows: dict[str, int]) -> Iterator[dg.AssetCheckResult]:
     batch = stage.key("batch")
     way_out = "; the day is in quarantine as a whole: correct the delivery (or the rule in the product file) and run the day again"
-    sentence = (
-        f"{result.refused}{way_out}" if result.refused else "Volume, columns and the share of bad rows are as declared."
-    )
-    yield dg.AssetCheckResult(
-        asset_key=batch, check_name="day_is_usable", passed=result.refused is None, description=sentence
-    )
-    accounted = len(result.batch) + len(result.quarantine)
+    sentence = f"{refused}{way_out}" if refused else "Volume, columns and the share of bad rows are as declared."
+    yield dg.AssetCheckResult(asset_key=batch, check_name="day_is_usable", passed=refused is None, description=sentence)
+    rows_in, accepted, quarantined = rows["raw_events"], rows["batch"], rows["quarantine"]
     yield dg.AssetCheckResult(
         asset_key=batch,
         check_name="nothing_lost",
-        passed=accounted == rows_in,
-        description=f"{rows_in} rows in, {len(result.batch)} accepted, {len(result.quarantine)} quarantined.",
-        metadata={"rows_in": rows_in, "accepted": len(result.batch), "quarantined": len(result.quarantine)},
+        passed=accepted + quarantined == rows_in,
+        description=f"{rows_in} rows in, {accepted} accepted, {quarantined} quarantined.",
+        metadata={"rows_in": rows_in, "accepted": accepted, "quarantined": quarantined},
     )
 
 

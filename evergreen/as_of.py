@@ -3,11 +3,13 @@
 Whatever trains, judges or monitors for day D reads events and labels through an `AsOf`; no partition later than D is opened.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pandas as pd
 
+from evergreen import wide
 from evergreen.config import Product
 from evergreen.labeling import due_columns, due_times, latest_labels
 from evergreen.periods import ONE_DAY, Periods, days_between
@@ -28,10 +30,7 @@ class MatureRows:
 
     def whole_days(self, coverage_at_least: float = 0.0) -> list[date]:
         """Days with events, all of them mature and this share of them labelled, in order."""
-        days = self.coverage
-        covered = days.labelled >= coverage_at_least * days.mature
-        whole = days[(days.events > 0) & (days.events == days.mature) & covered]
-        return [day.date() for day in whole.index]
+        return whole_days(self.coverage, coverage_at_least)
 
     def on(self, days: list[date]) -> "MatureRows":
         """The same, for these days alone."""
@@ -40,8 +39,20 @@ class MatureRows:
 
     def share_labelled(self) -> float | None:
         """Labelled rows over mature rows; None without a mature row."""
-        mature = int(self.coverage.mature.sum())
-        return int(self.coverage.labelled.sum()) / mature if mature else None
+        return share_labelled(self.coverage)
+
+
+def whole_days(coverage: pd.DataFrame, coverage_at_least: float = 0.0) -> list[date]:
+    """Days with events, all of them mature and this share of them labelled, in order."""
+    covered = coverage.labelled >= coverage_at_least * coverage.mature
+    whole = coverage[(coverage.events > 0) & (coverage.events == coverage.mature) & covered]
+    return [day.date() for day in whole.index]
+
+
+def share_labelled(coverage: pd.DataFrame) -> float | None:
+    """Labelled rows over mature rows; None without a mature row."""
+    mature = int(coverage.mature.sum())
+    return int(coverage.labelled.sum()) / mature if mature else None
 
 
 @dataclass(frozen=True)
@@ -64,11 +75,18 @@ class AsOf:
 
         The one gap that is allowed: a day that validation refused as a whole has an empty batch, and nothing derived from it.
         """
+        return self.store.read_days(table, self._readable(table, days), columns)
+
+    def scan(self, table: str, days: list[date], columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+        """The same in frames of one chunk."""
+        return self.store.scan(table, self._readable(table, days), columns)
+
+    def _readable(self, table: str, days: list[date]) -> list[date]:
         if days and max(days) > self.day:
             raise ValueError(f"{table} of {max(days)} is the future of {self.day}")
         absent = [day for day in days if not self.store.path(table, day).exists()]
         excused = {day for day in absent if table != "batch" and self.store.is_empty("batch", day)}
-        return self.store.read_days(table, [day for day in days if day not in excused], columns)
+        return [day for day in days if day not in excused]
 
     def events(self, first: date, columns: list[str] | None = None) -> pd.DataFrame:
         """Accepted events from `first` on."""
@@ -80,25 +98,46 @@ class AsOf:
         log = self.read("labels", days, ["id", "label"])
         return log if len(log.columns) else pd.DataFrame({"id": [], "label": []})
 
-    def recent_due_times(self) -> pd.DataFrame:
-        """Due times of the events to which an outcome delivered on the day may belong."""
-        return due_times(
-            self.events(self.back(self.product.label.matched_for), due_columns(self.product)), self.product
-        )
+    def recent_due_times(self) -> Iterator[pd.DataFrame]:
+        """Due times of the events to which an outcome delivered on the day may belong, in parts."""
+        days = self.days(self.back(self.product.label.matched_for))
+        for events in self.scan("batch", days, due_columns(self.product)):
+            yield due_times(events, self.product)
 
-    def labelled_before(self) -> set[str]:
+    def labelled_before(self) -> pd.Series:
         """Ids that got a label on an earlier day, as far back as outcomes are matched."""
         log = self.label_log(self.back(self.product.label.matched_for), self.day - ONE_DAY)
-        return set(log.id[log.label.notna()])
+        return log.id[log.label.notna()]
 
     def mature(self, first: date) -> MatureRows:
         """Rows from `first` on that are mature at the end of the as-of day, with their labels as known then."""
-        events = self.events(first)
+        parts = list(self.mature_parts(self.days(first), needed_columns(self.product)))
+        if len(parts) == 1:
+            return parts[0]
+        rows = pd.concat([part.rows for part in parts], ignore_index=True)
+        return MatureRows(rows, added_up([part.coverage for part in parts]))
+
+    def coverage(self, days: list[date]) -> pd.DataFrame:
+        """The coverage of these days, as in `mature`."""
+        return added_up([part.coverage for part in self.mature_parts(days, due_columns(self.product))])
+
+    def coverage_of_due_days(self) -> float | None:
+        """Labelled share of the mature rows of the days that fell due; None without one."""
+        due = self.newly_mature_days()
+        return share_labelled(self.coverage(due)) if due else None
+
+    def mature_parts(self, days: list[date], columns: list[str]) -> Iterator[MatureRows]:
+        """What `mature` gives, of these days alone and in parts, with these columns of the batch: at least `due_columns`."""
+        labels = wide.ById(self.label_log(min(days)))
+        for events in self.scan("batch", days, columns):
+            yield self._mature(events, labels.of(events[self.product.id]))
+
+    def _mature(self, events: pd.DataFrame, log: pd.DataFrame) -> MatureRows:
         due = due_times(events, self.product)
         day = Periods.of(self.product.time).holding(due.event_time)
         events = events.assign(day=day, event_time=due.event_time, matures_at=due.matures_at)
         mature = events[due.matures_at < Periods.of(self.product.time).ends(self.day)]
-        labels = latest_labels(self.label_log(first)).set_index("id").label
+        labels = latest_labels(log).set_index("id").label
         mature = mature.assign(label=mature[self.product.id].map(labels))
         labelled = mature[mature.label.notna()].reset_index(drop=True)
         counts = {
@@ -111,11 +150,16 @@ class AsOf:
 
     def newly_mature_days(self) -> list[date]:
         """Days that were not yet wholly mature the day before, and are now."""
-        due = self.recent_due_times()
-        last = due.matures_at.groupby(Periods.of(self.product.time).holding(due.event_time)).max()
         periods = Periods.of(self.product.time)
+        latest = [due.matures_at.groupby(periods.holding(due.event_time)).max() for due in self.recent_due_times()]
+        last = pd.concat(latest).groupby(level=0).max()
         new = last[(last >= periods.begins(self.day)) & (last < periods.ends(self.day))]
         return [day.date() for day in new.index]
+
+
+def added_up(coverages: list[pd.DataFrame]) -> pd.DataFrame:
+    """The coverage of rows that came in parts."""
+    return pd.concat(coverages).groupby(level=0).sum() if len(coverages) > 1 else coverages[0]
 
 
 def first_decidable_day(product: Product) -> date:

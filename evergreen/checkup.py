@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from evergreen.as_of import AsOf
 from evergreen.config import Product
-from evergreen.digests import digest_frame
 from evergreen.errors import LedgerError, PartitionMissing, StorageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.periods import days_between
@@ -113,7 +112,7 @@ def contents(store: Store, product: Product, day: date, written: Mapping[tuple[s
             continue
         expected = digests.get(RAW[table]) if table in RAW else written.get((table, day))
         try:
-            digest = digest_frame(store.read(table, day))
+            digest = store.digest(table, day)
         except StorageError:
             found.append(
                 Finding(f"{store.path(table, day)} is not readable", "broken", again(store, product, [table], [day]))

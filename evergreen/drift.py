@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evergreen import wide
 from evergreen.config import Features
 from evergreen.tasks import Floats
 
@@ -31,7 +32,7 @@ def profile(rows: pd.DataFrame, features: Features, importances: dict[str, float
     return {"features": parts, "importances": importances}
 
 
-def compare(reference: Profile, rows: pd.DataFrame, scores: Floats) -> pd.DataFrame:
+def compare(reference: Profile, rows: pd.DataFrame | wide.Columns, scores: Floats) -> pd.DataFrame:
     """Distances of `rows` and their `scores` from a profile, a line for each feature and one for the prediction; none without rows.
 
     `psi`: population stability index, sum of (q - p) ln(q / p), over .1 is worth a look, over .25 a large shift;
@@ -89,6 +90,11 @@ def _categorical_profile(values: pd.Series) -> Profile:
 
 def _shares(values: pd.Series, part: Profile) -> Floats:
     """The share of each bin; the last bin is for missing values, and for categories the one before it for all others."""
+    counts = sum(_counts(chunk, part) for chunk in wide.slices(values))
+    return np.asarray(counts / max(1, len(values)))
+
+
+def _counts(values: pd.Series, part: Profile) -> "np.ndarray[Any, np.dtype[np.int64]]":
     if "edges" in part:
         numbers = values.to_numpy(dtype="float64")
         bins = np.where(
@@ -99,7 +105,7 @@ def _shares(values: pd.Series, part: Profile) -> Floats:
         codes = pd.Index(part["categories"]).get_indexer(pd.Index(values))
         bins = np.where(values.isna(), len(part["categories"]) + 1, np.where(codes < 0, len(part["categories"]), codes))
         size = len(part["categories"]) + 2
-    return np.bincount(bins, minlength=size) / max(1, len(values))
+    return np.bincount(bins, minlength=size)
 
 
 def _psi(expected: Floats, observed: Floats, rows: int) -> float:

@@ -8,6 +8,7 @@ EvergreenError
 │   ├── PartitionMissing
 │   └── PartitionCorrupt
 ├── LedgerError          a ledger was changed by another hand
+├── DayRefused           validation refuses a day as a whole
 ├── NotEnoughEvidence    something was asked that cannot be answered yet
 ├── OverlapError         a row judges a model that was trained on it
 ├── ModelError           a model cannot be loaded, or answers nonsense
@@ -47,6 +48,10 @@ class PartitionCorrupt(StorageError):
 
 
 class LedgerError(EvergreenError):
+    pass
+
+
+class DayRefused(EvergreenError):
     pass
 
 

@@ -53,6 +53,25 @@ def of_slice(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     return rows[(slice_names(column, rows[column]) == name).to_numpy()]
 
 
+def pooled(cards: list[pd.DataFrame]) -> pd.DataFrame:
+    """One score card of the cards of parts: means over all their rows."""
+    if len(cards) == 1:
+        return cards[0]
+    lines = pd.concat(cards, ignore_index=True)
+    sums = lines[MEANS].mul(lines.rows, axis="index").assign(rows=lines.rows)
+    scorer, sliced_by = _in_order(lines.scorer), _in_order(lines.slice.str.split("=").str[0])
+    added = sums.groupby([scorer, sliced_by, lines.day, lines.slice], observed=True).sum()
+    added = added.droplevel(1).reset_index(names=["scorer", "day", "slice"])
+    means = added[MEANS].div(added.rows, axis="index")
+    card = added[["day", "slice"]].join(means).assign(rows=added.rows, scorer=added.scorer.astype("str"))
+    return card.assign(calibration_gap=(card.score - card.label).abs())
+
+
+def _in_order(names: pd.Series) -> "pd.Categorical[Any]":
+    """Names that sort as they first come."""
+    return pd.Categorical(names, categories=names.unique())
+
+
 def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str, Any]:
     """One scorer over one block of rows: the means of the score card, pooled, and the ranking measure `roc_auc` (None if undefined)."""
     task = task_of(product)

@@ -78,7 +78,7 @@ def gather(view: AsOf, entries: list[Entry]) -> Health:
         entries=entries,
         drift=store.read("drift", view.day),
         decision=store.read_document("retrain_decision", view.day),
-        quarantined=len(store.read("quarantine", view.day, ["id"])),
+        quarantined=store.rows("quarantine", [view.day]),
         weights=_weights(view, entries, scored),
         portions=_portions(view, entries),
     )

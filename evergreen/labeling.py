@@ -5,11 +5,13 @@ without one (`pending`, label missing). The label of a row as of D is the last e
 when it was known.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
+from evergreen import wide
 from evergreen.config import Product
 from evergreen.errors import SourceError
 from evergreen.expressions import evaluate
@@ -58,18 +60,66 @@ def label_day(
     `outcomes` were delivered on the day; `recent` are the due times of the events that they may belong to; `labelled` are the ids
     that earlier days labelled. Raises SourceError where the outcomes lack a column that the label needs.
     """
+    told = read_outcomes([outcomes], product, day)
+    log = wide.ById(pd.DataFrame({"id": sorted(labelled)}, dtype="str"))
+    entries = pd.concat(list(label_parts(told, [recent], log, product, day)), ignore_index=True)
+    return DayLabels(entries, len(told.usable) - int(entries.label.count()), told.undetermined, told.untimely)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a day's outcomes say: `usable` has `id`, `known_at` and `label`, the last known one of each id; the rest is counted."""
+
+    usable: pd.DataFrame
+    undetermined: int
+    untimely: int
+
+
+def read_outcomes(delivered: Iterable[pd.DataFrame], product: Product, day: date) -> Outcomes:
+    """The outcomes delivered on a day, in parts. Raises SourceError where they lack a column that the label needs."""
+    ends = Periods.of(product.time).ends(day)
+    usable, undetermined, untimely = [], 0, 0
+    for part in delivered:
+        found = _evaluate(part, product)
+        timely, determined = found.known_at < ends, found.label.notna()
+        usable.append(found[timely & determined])
+        undetermined, untimely = undetermined + int((timely & ~determined).sum()), untimely + int((~timely).sum())
+    return Outcomes(_last_known(pd.concat(usable, ignore_index=True)), undetermined, untimely)
+
+
+def _last_known(found: pd.DataFrame) -> pd.DataFrame:
+    several = wide.may_repeat(found.id)
+    last = found[several].sort_values("known_at", kind="stable").drop_duplicates("id", keep="last")
+    return last if several.all() else pd.concat([found[~several], last], ignore_index=True)
+
+
+def label_parts(
+    told: Outcomes, recent: Iterable[pd.DataFrame], labelled: wide.ById, product: Product, day: date
+) -> Iterator[pd.DataFrame]:
+    """The label entries of one day in parts: those of outcomes as `recent` (due times) comes, then those that are pending.
+
+    `labelled` has the `id` of each row that earlier days labelled.
+    """
+    outcomes, pending = wide.ById(told.usable), []
+    for part in recent:
+        matched = part.merge(outcomes.of(part.id), on="id").assign(origin="outcome")
+        yield _entries(matched)
+        waiting = part[_falls_due(part, product, day) & ~part.id.isin(matched.id)]
+        pending.append(waiting[~waiting.id.isin(labelled.of(waiting.id).id)])
+    for part in pending:
+        if len(part):
+            unknown = pd.Series(pd.NaT, index=part.index, dtype="datetime64[us, UTC]")
+            yield _entries(part.assign(label=float("nan"), origin="none", known_at=unknown))
+
+
+def _falls_due(rows: pd.DataFrame, product: Product, day: date) -> pd.Series:
     periods = Periods.of(product.time)
-    found = _evaluate(outcomes, product)
-    timely = found.known_at < periods.ends(day)
-    determined = found.label.notna()
-    usable = found[timely & determined].sort_values("known_at", kind="stable").drop_duplicates("id", keep="last")
-    matched = recent.merge(usable, on="id").assign(origin="outcome")
-    due = (recent.matures_at >= periods.begins(day)) & (recent.matures_at < periods.ends(day))
-    pending = recent[due & ~recent.id.isin(labelled | set(matched.id))].assign(label=float("nan"), origin="none")
-    pending["known_at"] = pd.Series(pd.NaT, index=pending.index, dtype="datetime64[us, UTC]")
-    entries = pd.concat([matched[COLUMNS], pending[COLUMNS]], ignore_index=True) if len(pending) else matched[COLUMNS]
-    entries = entries.astype({"label": "float64", "origin": "str"})
-    return DayLabels(entries, len(usable) - len(matched), int((timely & ~determined).sum()), int((~timely).sum()))
+    return (rows.matures_at >= periods.begins(day)) & (rows.matures_at < periods.ends(day))
+
+
+def _entries(rows: pd.DataFrame) -> pd.DataFrame:
+    kinds = {"known_at": "datetime64[us, UTC]", "label": "float64", "origin": "str"}
+    return rows[COLUMNS].astype(kinds).reset_index(drop=True)
 
 
 def latest_labels(log: pd.DataFrame) -> pd.DataFrame:

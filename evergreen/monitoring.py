@@ -1,14 +1,17 @@
 """Realised performance: what the predictions were worth once their labels were due."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from evergreen.as_of import AsOf
+from evergreen import wide
+from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
-from evergreen.evaluation import ALL_ROWS, score_card
+from evergreen.evaluation import ALL_ROWS, pooled, score_card
+from evergreen.labeling import due_columns
 from evergreen.scoring import HEURISTIC
 
 SCORERS = {"served": "score", "baseline": "score_baseline", "first": "score_first"}
@@ -29,34 +32,53 @@ class LiveRows:
 
 def live_rows(view: AsOf, days: list[date]) -> LiveRows:
     """The labelled rows of whole mature days, joined with the predictions that were made for them."""
-    mature = view.mature(min(days)).on(days)
-    made = view.read("predictions", days).drop(columns=["event_time"])
-    joined = mature.rows.merge(made, left_on=view.product.id, right_on="id", suffixes=("", "_predicted"))
-    return LiveRows(joined, mature.coverage)
+    parts = list(live_parts(view, days))
+    return LiveRows(
+        pd.concat([part.rows for part in parts], ignore_index=True), added_up([part.coverage for part in parts])
+    )
 
 
-def performance(live: LiveRows, references: dict[int, float], product: Product) -> pd.DataFrame:
-    """The score card of what was served and of its yardsticks, by day and slice, plus three columns.
+def live_parts(view: AsOf, days: list[date]) -> Iterator[LiveRows]:
+    """The same in parts, with the columns that measuring needs."""
+    product = view.product
+    made = wide.ById(view.read("predictions", days, ["id", *SCORERS.values(), "version", "served_by"]))
+    columns = dict.fromkeys([*due_columns(product), *product.evaluation.slices])
+    for mature in view.mature_parts(days, list(columns)):
+        answers = made.of(mature.rows[product.id])
+        joined = mature.rows.merge(answers, left_on=product.id, right_on="id", suffixes=("", "_predicted"))
+        yield LiveRows(joined, mature.coverage)
+
+
+def performance(live: Iterable[LiveRows], references: dict[int, float], product: Product) -> pd.DataFrame:
+    """The score card of what was served and of its yardsticks, by day and slice, plus three columns; `live` comes in parts.
 
     `coverage`: labelled share of the day's mature rows; measures of a day under the declared bound are missing. `reference`: the
     log-loss of the serving version when it was promoted (`references` by version), missing for the heuristic. `served_by`.
     """
-    if live.rows.empty:
+    cards, coverages, served = [], [], []
+    for part in live:
+        coverages.append(part.coverage)
+        if len(part.rows):
+            cards.append(_card(part.rows, product))
+            served.append(part.rows.groupby("day")[["version", "served_by"]].first())
+    if not cards:
         return empty_performance()
-    scored = {scorer: live.rows[live.rows[column].notna()] for scorer, column in SCORERS.items()}
+    card, counts, by_day = pooled(cards), added_up(coverages), pd.concat(served).groupby(level=0).first()
+    card["coverage"] = card.day.map(counts.labelled / counts.mature).astype("float64")
+    card["reference"] = card.day.map(by_day.version.map(references)).astype("float64")
+    card["served_by"] = card.day.map(by_day.served_by).astype("str")
+    card.loc[card.coverage < product.label.coverage_at_least, MEASURES] = np.nan
+    return card[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
+
+
+def _card(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
+    scored = {scorer: rows[rows[column].notna()] for scorer, column in SCORERS.items()}
     parts = [
         score_card(rows, {scorer: rows[SCORERS[scorer]].to_numpy()}, product)
         for scorer, rows in scored.items()
         if len(rows)
     ]
-    card = pd.concat(parts, ignore_index=True)
-    by_day = live.rows.groupby("day")
-    coverage = live.coverage.labelled / live.coverage.mature
-    card["coverage"] = card.day.map(coverage).astype("float64")
-    card["reference"] = card.day.map(by_day.version.first().map(references)).astype("float64")
-    card["served_by"] = card.day.map(by_day.served_by.first()).astype("str")
-    card.loc[card.coverage < product.label.coverage_at_least, MEASURES] = np.nan
-    return card[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
+    return pd.concat(parts, ignore_index=True)
 
 
 def empty_performance() -> pd.DataFrame:

@@ -1,12 +1,13 @@
 """Scoring by the ladder champion → previous → baseline → heuristic: every row is answered, and says by whom."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sized
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from evergreen import wide
 from evergreen.config import Product
 from evergreen.labeling import due_times
 from evergreen.tasks import Floats, task_of
@@ -15,7 +16,8 @@ RUNGS = ("champion", "previous", "baseline")
 HEURISTIC = "heuristic"
 NO_VERSION = 0
 
-Predict = Callable[[dict[str, Any], pd.DataFrame], Floats]
+Predict = Callable[[dict[str, Any], Any], Floats]
+"""A record's scores for a table, which is a frame or comes in parts."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Scored:
     failures: list[str] = field(default_factory=list)
 
 
-def score_by_ladder(rows: pd.DataFrame, serving: dict[str, Any], predict: Predict, product: Product) -> Scored:
+def score_by_ladder(rows: Sized, serving: dict[str, Any], predict: Predict, product: Product) -> Scored:
     """The answer of the first rung that gives sound scores.
 
     `serving` is a serving state (empty before the first decision); `predict(record, rows)` may raise anything. The heuristic
@@ -47,7 +49,7 @@ def score_by_ladder(rows: pd.DataFrame, serving: dict[str, Any], predict: Predic
 
 
 def try_model(
-    record: dict[str, Any] | None, rows: pd.DataFrame, predict: Predict, product: Product
+    record: dict[str, Any] | None, rows: Sized, predict: Predict, product: Product
 ) -> tuple[Floats | None, str | None]:
     """Sound scores, or None with what went wrong; (None, None) where there is no model."""
     if record is None:
@@ -70,6 +72,17 @@ def keep_answers(made: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     added = made[~made.id.isin(kept.id)]
     order = pd.Series(range(len(made)), index=made.id)
     return pd.concat([kept, added]).sort_values("id", key=lambda ids: ids.map(order)).reset_index(drop=True)
+
+
+def predictions_in_parts(
+    batch: wide.Parts, scored: Scored, yardsticks: dict[str, Floats | None], product: Product, head: str | None
+) -> Iterator[pd.DataFrame]:
+    """The table of a day as its batch comes in parts."""
+    first = 0
+    for rows in batch:
+        part, first = slice(first, first + len(rows)), first + len(rows)
+        beside = {name: None if values is None else values[part] for name, values in yardsticks.items()}
+        yield predictions(rows, replace(scored, scores=scored.scores[part]), beside, product, head)
 
 
 def predictions(

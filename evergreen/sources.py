@@ -1,27 +1,34 @@
 """Where a day's rows come from: a source reads one delivery for one day and changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from evergreen import wide
 from evergreen.config import FilesSource, PythonSource, SourceConfig, SqlSource
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError, SourceError
 from evergreen.periods import Periods
+from evergreen.storage import Content
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a source handed over for one day: events of that day, outcomes that became known on it, and where both came from."""
+    """What a source handed over for one day: events of that day, outcomes that became known on it, and where both came from.
 
-    events: pd.DataFrame
-    outcomes: pd.DataFrame
+    A table that is wide comes in parts, which can be read once.
+    """
+
+    events: Content
+    outcomes: Content
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -111,15 +118,27 @@ class FunctionSource:
         return Delivery(events, outcomes, {"events": {"function": self.name}, "outcomes": {"function": self.name}})
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> Content:
     """A Parquet or CSV file (by its ending) as it is: a CSV holds text, and only an empty field is missing.
 
-    Raises SourceError with the way out.
+    Raises SourceError with the way out, and for a wide file, which comes in parts, when the part is read.
     """
+    parts = _parts(path)
+    first = next(parts)
+    second = next(parts, None)
+    return first if second is None else chain([first, second], parts)
+
+
+def _parts(path: Path) -> Iterator[Any]:
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
-        return pd.read_parquet(path)
+            yield from pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""], chunksize=wide.CHUNK_ROWS)
+            return
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > wide.CHUNK_ROWS:
+                yield from (pa.Table.from_batches([part]) for part in file.iter_batches(wide.CHUNK_ROWS))
+                return
+        yield pd.read_parquet(path)
     except FileNotFoundError:
         raise SourceError(
             f"{path} has not been delivered: deliver it and run the day again (a day on which nothing happened is a file without rows)"

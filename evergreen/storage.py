@@ -6,30 +6,46 @@ Every write goes to a temporary file in the same folder, reaches the disk, and t
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from evergreen.digests import digest_frame
+from evergreen import wide
+from evergreen.digests import FrameDigest
 from evergreen.errors import PartitionCorrupt, PartitionMissing
+
+Content = pd.DataFrame | Iterable[pd.DataFrame | pa.Table]
+"""A table: a frame, or what is too wide for one, in parts."""
 
 
 def write_bytes(content: bytes, path: Path) -> None:
     """Replace a file in one step: a reader sees the old content or the new, never a part."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file in the making, which takes its place in one step when the block ends; after an error the old one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -39,9 +55,36 @@ def write_bytes(content: bytes, path: Path) -> None:
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as one Parquet file, in one step; the index is dropped."""
-    buffer = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False, nthreads=1), buffer)
-    write_bytes(buffer.getvalue().to_pybytes(), path)
+    with replacing(path) as file, Partition(file) as partition:
+        partition.add(frame)
+
+
+class Partition:
+    """A Parquet file in the making, part by part; the types of the first part are those of all."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.rows = 0
+        self.digest = FrameDigest()
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "Partition":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer:
+            self._writer.close()
+
+    def add(self, part: pd.DataFrame | pa.Table) -> None:
+        """Append rows; the index of a frame is dropped, and a frame counts in the digest."""
+        if isinstance(part, pd.DataFrame):
+            self.digest.add(part)
+            schema = self._writer.schema if self._writer else None
+            part = pa.Table.from_pandas(part, schema, preserve_index=False, nthreads=1)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, part.schema)
+        self._writer.write_table(part, row_group_size=wide.CHUNK_ROWS)
+        self.rows += len(part)
 
 
 @dataclass(frozen=True)
@@ -53,10 +96,25 @@ class Store:
     def path(self, table: str, day: date) -> Path:
         return self.root / table / f"day={day}" / "part-0.parquet"
 
-    def write(self, table: str, day: date, frame: pd.DataFrame) -> str:
-        """Write a day's partition; returns the digest of its content."""
-        write_parquet(frame, self.path(table, day))
-        return digest_frame(frame)
+    def write(self, table: str, day: date, content: Content) -> str:
+        """Write a day's partition; returns the digest of the frames in it."""
+        with self.writing(table, day) as partition:
+            for part in [content] if isinstance(content, pd.DataFrame) else content:
+                partition.add(part)
+        return str(partition.digest)
+
+    @contextmanager
+    def writing(self, table: str, day: date) -> Iterator[Partition]:
+        """A day's partition, which takes its place when the block ends without an error."""
+        with replacing(self.path(table, day)) as file, Partition(file) as partition:
+            yield partition
+
+    def digest(self, table: str, day: date) -> str:
+        """The digest of a partition's content. Raises PartitionMissing or PartitionCorrupt."""
+        digest = FrameDigest()
+        for part in self.scan(table, [day]):
+            digest.add(part)
+        return str(digest)
 
     def read(self, table: str, day: date, columns: list[str] | None = None) -> pd.DataFrame:
         """A day's partition. Raises PartitionMissing or PartitionCorrupt, each with the way out."""
@@ -64,6 +122,35 @@ class Store:
 
     def read_days(self, table: str, days: Iterable[date], columns: list[str] | None = None) -> pd.DataFrame:
         """The partitions of these days, one under the other in that order; no days gives an empty frame without columns."""
+        paths = self._paths(table, days)
+        if not paths:
+            return pd.DataFrame()
+        with _named(paths, table):
+            return _opened(paths, table, columns).to_table(columns=columns, use_threads=False).to_pandas()
+
+    def scan(self, table: str, days: Iterable[date], columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+        """The same rows in frames of one chunk, at least one frame."""
+        paths = self._paths(table, days)
+        if self._count(paths, table) <= wide.CHUNK_ROWS:
+            yield self.read_days(table, days, columns)
+            return
+        with _named(paths, table):
+            dataset = _opened(paths, table, columns)
+            names = columns or dataset.schema.names
+            schema = pa.schema([dataset.schema.field(name) for name in names], dataset.schema.metadata)
+            gaps = _columns_with_gaps(paths, schema)
+            for part in wide.rechunked(_batches(paths, schema)):
+                yield _as_frame(part, gaps)
+
+    def parts(self, table: str, day: date) -> wide.Parts:
+        """A day's partition to go through more than once; what is not wide is read once."""
+        rows = self.rows(table, [day])
+        if rows > wide.CHUNK_ROWS:
+            return wide.Parts(rows, partial(self.scan, table, [day]))
+        whole = self.read(table, day)
+        return wide.Parts(rows, lambda: [whole])
+
+    def _paths(self, table: str, days: Iterable[date]) -> list[Path]:
         paths = [self.path(table, day) for day in days]
         missing = [path for path in paths if not path.exists()]
         if missing:
@@ -71,19 +158,11 @@ class Store:
                 f"{len(missing)} partition(s) of {table} are missing, the first is {missing[0]}: materialise {table} for "
                 "that day again (Dagster UI, or delete nothing and run the product's daily job for that partition)"
             )
-        if not paths:
-            return pd.DataFrame()
-        try:
-            dataset = ds.dataset([str(path) for path in paths], format="parquet")
-            _refuse_older_schemas(dataset, table, columns)
-            table_read = dataset.to_table(columns=columns, use_threads=False)
-        except (pa.ArrowInvalid, OSError) as problem:
-            bad = next((path for path in paths if not _readable(path)), paths[0])
-            raise PartitionCorrupt(
-                f"{bad} is not a readable Parquet file ({str(problem).splitlines()[0]:.120}): delete it and materialise "
-                f"{table} for that day again; nothing else was touched"
-            ) from None
-        return table_read.to_pandas()
+        return paths
+
+    def _count(self, paths: list[Path], table: str) -> int:
+        with _named(paths, table):
+            return sum(pq.read_metadata(path).num_rows for path in paths)
 
     def is_empty(self, table: str, day: date) -> bool:
         """Whether a day's partition exists and has no rows."""
@@ -92,7 +171,7 @@ class Store:
 
     def rows(self, table: str, days: Iterable[date]) -> int:
         """How many rows the partitions of these days hold. Raises PartitionMissing or PartitionCorrupt."""
-        return sum(len(self.read(table, day, [])) for day in days)
+        return self._count(self._paths(table, days), table)
 
     def days(self, table: str) -> list[date]:
         """The days for which a table has a partition, in order."""
@@ -122,6 +201,55 @@ class Store:
             raise PartitionCorrupt(
                 f"{path} is not readable JSON ({problem}): delete it and materialise {name} for {day} again"
             ) from None
+
+
+@contextmanager
+def _named(paths: list[Path], table: str) -> Iterator[None]:
+    """What cannot be read is named, with the way out."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as problem:
+        bad = next((path for path in paths if not _readable(path)), paths[0])
+        raise PartitionCorrupt(
+            f"{bad} is not a readable Parquet file ({str(problem).splitlines()[0]:.120}): delete it and materialise "
+            f"{table} for that day again; nothing else was touched"
+        ) from None
+
+
+def _opened(paths: list[Path], table: str, columns: list[str] | None) -> ds.Dataset:
+    dataset = ds.dataset([str(path) for path in paths], format="parquet")
+    _refuse_older_schemas(dataset, table, columns)
+    return dataset
+
+
+def _batches(paths: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(wide.CHUNK_ROWS, columns=schema.names, use_threads=False):
+                yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+
+
+def _columns_with_gaps(paths: list[Path], schema: pa.Schema) -> set[str]:
+    """Whole numbers and booleans with a missing value: pandas gives such a column another type, and each chunk has to have it."""
+    doubtful = {field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)}
+    gaps = set()
+    for metadata in map(pq.read_metadata, paths):
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for column in map(group.column, range(group.num_columns)):
+                if column.path_in_schema in doubtful and column.statistics.null_count:
+                    gaps.add(column.path_in_schema)
+    return gaps
+
+
+def _as_frame(part: pa.Table, gaps: set[str]) -> pd.DataFrame:
+    """A part of a table in the types that pandas gives the whole: those with gaps are object and float64, or know missing values."""
+    frame = part.to_pandas()
+    plain = [
+        name
+        for name in gaps
+        if frame[name].dtype.kind in "iub" and not pd.api.types.is_extension_array_dtype(frame[name])
+    ]
+    return frame.astype({name: "object" if frame[name].dtype == "bool" else "float64" for name in plain})
 
 
 def _refuse_older_schemas(dataset: ds.Dataset, table: str, columns: list[str] | None) -> None:

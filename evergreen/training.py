@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from evergreen.as_of import AsOf, MatureRows
+from evergreen.as_of import AsOf, MatureRows, whole_days
 from evergreen.config import Product
 from evergreen.digests import digest_frame
 from evergreen.errors import NotEnoughEvidence, StorageError
@@ -49,7 +49,8 @@ def evidence_missing(view: AsOf, evaluation_sets: list[Entry]) -> str | None:
     """Why a retrain could not train and judge yet; None where it could, or where the run itself must say what is lost."""
     product = view.product
     try:
-        whole = view.mature(first_needed_day(product, view.day)).whole_days(product.label.coverage_at_least)
+        coverage = view.coverage(view.days(first_needed_day(product, view.day)))
+        whole = whole_days(coverage, product.label.coverage_at_least)
         split_days(whole, product, golden_days(view, whole, evaluation_sets))
     except NotEnoughEvidence as problem:
         return str(problem)

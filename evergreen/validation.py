@@ -1,6 +1,7 @@
 """Which rows of a day are good: rules from the config, checked by pandera; bad rows leave with their reasons."""
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -8,13 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from evergreen import wide
 from evergreen.config import ColumnRule, Product
+from evergreen.errors import DayRefused
 from evergreen.periods import Periods
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
 Reasons = list[tuple[int, str]]
+Read = Callable[[list[str] | None], Iterable[pd.DataFrame]]
+"""Reads a day's rows in parts, from the first again at each call: these columns, or all of them (None)."""
+
 OFFSET = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
 
 
@@ -36,18 +42,61 @@ def validate(events: pd.DataFrame, product: Product, day: date) -> Validated:
     The batch has the columns that the product names: the id (string), times (UTC), numeric features (float64) and categories
     (string). The quarantine has `id`, `reasons` and `row`, the original as JSON.
     """
-    absent = [name for name in needed_columns(product) if name not in events.columns]
-    if absent:
-        present = ", ".join(map(str, events.columns))
-        return _refuse(events, product, f"columns are missing: {', '.join(absent)} (delivered: {present})")
-    rows = events.reset_index(drop=True)
+    try:
+        [validated] = validate_parts(lambda columns: [events[columns] if columns else events], product, day)
+    except DayRefused as refusal:
+        return refuse(events, product, str(refusal))
+    return validated
+
+
+def validate_parts(read: Read, product: Product, day: date) -> Iterator[Validated]:
+    """The same for a day that is read in parts; raises DayRefused where the whole day is, at the latest after the last part."""
+    rows = bad = 0
+    ids: _Ids | None = None
+    for part in read(None):
+        ids = ids or _Ids(_repeated_ids(read, part, product))
+        validated = _split(part.reset_index(drop=True), ids, product, day)
+        rows, bad = rows + len(part), bad + len(validated.quarantine)
+        yield validated
+    refused = _refusal(rows, bad, product)
+    if refused:
+        raise DayRefused(refused)
+
+
+def _split(rows: pd.DataFrame, ids: "_Ids", product: Product, day: date) -> Validated:
     typed, reasons = _typed(rows, product)
     reasons += _timing_reasons(typed, product, day) + _schema_reasons(typed, product)
-    refused = _refusal(len(rows), len({row for row, _ in reasons}), product)
-    if refused:
-        return _refuse(rows, product, refused)
+    reasons += [
+        (int(row), f"{product.id}: the id came before") for row in rows.index[ids.came_before(typed[product.id])]
+    ]
     bad = sorted({row for row, _ in reasons})
     return Validated(typed.drop(index=bad).reset_index(drop=True), _quarantine(rows, product, reasons), None)
+
+
+def _repeated_ids(read: Read, first: pd.DataFrame, product: Product) -> wide.Hashes:
+    """Hashes of the ids that may occur in several parts of a day. Raises DayRefused where columns are missing."""
+    absent = [name for name in needed_columns(product) if name not in first.columns]
+    if absent:
+        present = ", ".join(map(str, first.columns))
+        raise DayRefused(f"columns are missing: {', '.join(absent)} (delivered: {present})")
+    parts = read([product.id]) if len(first) >= wide.CHUNK_ROWS else []
+    hashes = [wide.hashes_of(to_text(part[product.id])) for part in parts]
+    return wide.repeated(np.concatenate(hashes)) if hashes else np.empty(0, dtype="uint64")
+
+
+class _Ids:
+    """The ids of a day so far: those of them that may come again."""
+
+    def __init__(self, repeated: wide.Hashes) -> None:
+        self._repeated = repeated
+        self._seen: set[str] = set()
+
+    def came_before(self, ids: pd.Series) -> pd.Series:
+        """Whether each id of the next part came before, in an earlier part or in this one; a missing one never did."""
+        came = (ids.duplicated() | ids.isin(self._seen)) & ids.notna()
+        if len(self._repeated):
+            self._seen.update(ids[np.isin(wide.hashes_of(ids), self._repeated)].dropna())
+        return came
 
 
 def needed_columns(product: Product) -> list[str]:
@@ -150,7 +199,7 @@ def _schema_reasons(typed: pd.DataFrame, product: Product) -> Reasons:
 
 
 def _schema(product: Product) -> "pa.DataFrameSchema":
-    """The row rules as a pandera schema; the second of two rows with one id is the bad one."""
+    """The row rules as a pandera schema. That ids differ is no rule of a row."""
     import pandera.pandas as pa
 
     rules = product.validation.columns
@@ -160,7 +209,7 @@ def _schema(product: Product) -> "pa.DataFrameSchema":
         )
         for name in [*product.features.names, *rules]
     }
-    columns[product.id] = pa.Column(None, nullable=False, unique=True, report_duplicates="exclude_first")
+    columns[product.id] = pa.Column(None, nullable=False)
     return pa.DataFrameSchema(columns)
 
 
@@ -176,7 +225,7 @@ def _checks(rule: ColumnRule) -> "list[pa.Check]":
 
 
 def _in_words(check: str) -> str:
-    return {"not_nullable": "missing", "field_uniqueness": "the id came before"}.get(check, f"not {check}")
+    return "missing" if check == "not_nullable" else f"not {check}"
 
 
 def _refusal(rows: int, bad: int, product: Product) -> str | None:
@@ -193,7 +242,8 @@ def _refusal(rows: int, bad: int, product: Product) -> str | None:
     return None
 
 
-def _refuse(rows: pd.DataFrame, product: Product, reason: str) -> Validated:
+def refuse(rows: pd.DataFrame, product: Product, reason: str) -> Validated:
+    """A day, or a part of one, that goes into quarantine as a whole."""
     rows = rows.reset_index(drop=True)
     reasons = [(row, reason) for row in range(len(rows))]
     return Validated(empty_batch(product), _quarantine(rows, product, reasons), reason)

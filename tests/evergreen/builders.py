@@ -93,7 +93,8 @@ def live_a_day(
     store.write("batch", today, validated.batch)
     store.write("quarantine", today, validated.quarantine)
     view = AsOf(store, product, today)
-    labels = label_day(told, view.recent_due_times(), view.labelled_before(), product, today)
+    recent = pd.concat(list(view.recent_due_times()), ignore_index=True)
+    labels = label_day(told, recent, set(view.labelled_before()), product, today)
     store.write("labels", today, labels.entries)
 
 

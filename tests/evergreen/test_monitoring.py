@@ -45,7 +45,7 @@ def whole(table, scorer="served"):
 
 
 def test_what_was_served_is_measured_beside_its_yardsticks():
-    table = performance(live(), {3: 0.25}, shop())
+    table = performance([live()], {3: 0.25}, shop())
     served = whole(table)
     assert served.rows.tolist() == [2, 1]
     assert served.log_loss.tolist() == pytest.approx([-(log(0.8) + log(0.9)) / 2, -log(0.25)])
@@ -57,20 +57,20 @@ def test_what_was_served_is_measured_beside_its_yardsticks():
 
 
 def test_the_reference_is_the_serving_versions_and_missing_for_the_heuristic():
-    served = whole(performance(live(), {3: 0.25, 2: 0.9}, shop()))
+    served = whole(performance([live()], {3: 0.25, 2: 0.9}, shop()))
     assert served.reference[ONE] == 0.25
     assert pd.isna(served.reference[TWO])
 
 
 def test_a_yardstick_that_could_not_score_is_left_out_and_not_made_up():
-    assert whole(performance(live(), {}, shop()), "first").rows.tolist() == [2]
-    assert set(performance(live(first=(None,) * 3), {}, shop()).scorer) == {"served", "baseline"}
+    assert whole(performance([live()], {}, shop()), "first").rows.tolist() == [2]
+    assert set(performance([live(first=(None,) * 3)], {}, shop()).scorer) == {"served", "baseline"}
 
 
 @pytest.mark.parametrize(("labelled", "judged"), [(20, True), (19, True), (18, False), (0, False)])
 def test_a_day_under_the_coverage_bound_has_no_measures(labelled, judged):
     """Of 20 mature rows 19 must have a label (95%)."""
-    table = whole(performance(live(labelled=(labelled, 1), mature=(20, 1)), {3: 0.25}, shop()))
+    table = whole(performance([live(labelled=(labelled, 1), mature=(20, 1))], {3: 0.25}, shop()))
     assert table.loc[ONE, MEASURES].notna().all() == judged
     assert table.loc[ONE, MEASURES].isna().all() != judged
     assert table.loc[ONE, "coverage"] == labelled / 20
@@ -79,9 +79,9 @@ def test_a_day_under_the_coverage_bound_has_no_measures(labelled, judged):
 
 def test_without_rows_the_table_is_empty_with_its_types():
     nothing = LiveRows(live().rows.iloc[:0], live().coverage)
-    table = performance(nothing, {}, shop())
+    table = performance([nothing], {}, shop())
     assert table.empty
-    pd.testing.assert_series_equal(table.dtypes, performance(live(), {3: 0.25}, shop()).dtypes)
+    pd.testing.assert_series_equal(table.dtypes, performance([live()], {3: 0.25}, shop()).dtypes)
     pd.testing.assert_series_equal(empty_performance().dtypes, table.dtypes)
 
 
@@ -104,7 +104,7 @@ def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
 
 
 def test_daily_measures_have_a_column_for_each_scorer_that_was_measured():
-    table = performance(live(first=(None,) * 3), {}, shop())
+    table = performance([live(first=(None,) * 3)], {}, shop())
     costs = daily_measures(table)["expected_cost"]
     assert costs.to_dict("list") == {"baseline": [2.0, 2.0], "served": [1.0, 2.0]}
     assert all(days.empty for days in daily_measures(empty_performance()).values())
@@ -131,7 +131,7 @@ def test_live_rows_join_what_came_true_with_what_was_predicted_for_it(tmp_path):
     live_a_day(store, product, 1, orders(1, ["a", "b"]))
     batch = store.read("batch", day(1))
     scored = Scored(np.array([0.7, 0.2]), "champion", {"version": 3})
-    store.write("predictions", day(1), predictions(batch, scored, {"baseline": None}, product, "abc"))
+    store.write("predictions", day(1), predictions(batch, scored, {"baseline": None, "first": None}, product, "abc"))
     live_a_day(store, product, 2, orders(2, ["c"]), returns({"a": True}, at(2)))
     joined = live_rows(AsOf(store, product, day(2)), [day(1)])
     assert joined.rows[["order_id", "label", "score", "version", "served_by"]].to_numpy().tolist() == [

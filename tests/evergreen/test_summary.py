@@ -23,7 +23,7 @@ def score(store, product, number, served_by, answers):
     store.write("predictions", day(number), table)
     view = AsOf(store, product, day(number))
     due = view.newly_mature_days()
-    judged = performance(live_rows(view, due), {3: 0.4}, product) if due else None
+    judged = performance([live_rows(view, due)], {3: 0.4}, product) if due else None
     store.write("performance", day(number), judged if judged is not None else performance_of_nothing())
 
 
