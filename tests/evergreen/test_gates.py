@@ -105,39 +105,32 @@ def test_clean_judge_passes_only_what_was_compared(compared, verdict):
     assert gates.clean_judge(evidence([0.5], trained_ids_compared=compared), shop()).verdict == verdict
 
 
-LINEAR, PRIOR = [0.60, 0.61, 0.59], [0.70, 0.71, 0.69]
-
-
 @pytest.mark.parametrize(
-    ("candidate", "baseline", "prior", "first", "refresh"),
+    ("candidate", "baseline", "prior", "verdict"),
     [
-        ([0.5, 0.5, 0.5], LINEAR, PRIOR, "pass", "pass"),
-        ([0.5, 0.5, 0.5], PRIOR, LINEAR, "pass", "pass"),
-        ([0.4, 0.7, 0.6], LINEAR, PRIOR, "pass", "pass"),
-        (LINEAR, LINEAR, PRIOR, "fail", "pass"),
-        ([0.5, 0.8, 0.6], LINEAR, PRIOR, "fail", "pass"),
-        ([0.61, 0.62, 0.60], LINEAR, PRIOR, "fail", "fail"),
-        ([0.61, 0.62, 0.60], PRIOR, LINEAR, "fail", "fail"),
+        ([0.5, 0.5], [0.6, 0.6], [0.7, 0.7], "pass"),
+        ([0.5, 0.5], [0.7, 0.7], [0.6, 0.6], "pass"),
+        ([0.4, 0.7], [0.6, 0.6], [0.7, 0.7], "pass"),
+        ([0.5, 0.5], [0.5, 0.5], [0.7, 0.7], "fail"),
+        ([0.5, 0.5], [0.4, 0.4], [0.7, 0.7], "fail"),
+        ([0.5, 0.5], [0.7, 0.7], [0.4, 0.4], "fail"),
+        ([0.5], [0.6], [0.7], "pass"),
     ],
     ids=[
         "better",
         "better, other order",
         "better on the mean day",
         "tie",
-        "worse, unproven",
-        "worse, proven",
-        "worse than the prior",
+        "worse than linear",
+        "worse than prior",
+        "one day",
     ],
 )
-def test_beats_baseline(candidate, baseline, prior, first, refresh):
-    """A first model and a change must be under both; a refresh is refused on proof only."""
-    days = pd.DataFrame({"candidate": [0.1], "champion": [0.9]})
-    for champion, change, verdict in [(None, None, first), (candidate, days, first), (candidate, None, refresh)]:
-        found = evidence(candidate, champion, baseline=baseline, prior=prior, change=change)
-        gate = gates.beats_baseline(found, shop())
-        assert (gate.role, gate.verdict) == ("hard", verdict)
-        assert gate.value == pytest.approx(sum(candidate) / 3)
-        assert gate.bound == pytest.approx(0.6)
+def test_beats_baseline(candidate, baseline, prior, verdict):
+    gate = gates.beats_baseline(evidence(candidate, baseline=baseline, prior=prior), shop())
+    assert (gate.role, gate.verdict) == ("hard", verdict)
+    assert gate.value == pytest.approx(sum(candidate) / len(candidate))
+    assert gate.bound == pytest.approx(min(baseline[0], prior[0]))
 
 
 COSTLY, CHEAP = [1.9, 2.0, 2.1], [0.9, 1.0, 1.1]
@@ -312,9 +305,8 @@ def test_size(size, verdict):
 @pytest.mark.parametrize(
     ("gate", "found"),
     [
-        (gates.beats_baseline, evidence([0.5])),
-        (gates.beats_baseline, evidence([0.5, 0.5], coverage=None)),
-        (gates.beats_baseline, evidence([0.5, 0.5], coverage=0.949)),
+        (gates.beats_baseline, evidence([0.5], coverage=None)),
+        (gates.beats_baseline, evidence([0.5], coverage=0.949)),
         (gates.beats_baseline, replace(evidence([0.5]), card=evidence([0.5]).card.iloc[:0])),
         (gates.good_enough, evidence([0.5])),
         (gates.good_enough, evidence([0.5, 0.5], coverage=0.5)),
@@ -337,7 +329,7 @@ def test_missing_evidence_is_never_a_number(gate, found):
 
 
 def test_coverage_just_at_the_bound_is_enough():
-    assert gates.beats_baseline(evidence([0.5, 0.5], coverage=0.95), shop()).verdict == "pass"
+    assert gates.beats_baseline(evidence([0.5], coverage=0.95), shop()).verdict == "pass"
 
 
 @pytest.mark.parametrize(
