@@ -34,7 +34,7 @@ def labeling_assets(product: Product) -> list[dg.AssetsDefinition]:
     def labels(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view = stage.view(home, context)
         outcomes = view.store.read("raw_outcomes", view.day)
-        found = label_day(outcomes, view.recent_due_times(), view.labelled_before(), product, view.day)
+        found = label_day(outcomes, view.recent_due_times, view.labelled_before(), product, view.day)
         digest = view.store.write("labels", view.day, found.entries)
         due = view.newly_mature_days()
         coverage = coverage_line(view.mature(min(due)).on(due).coverage) if due else {"coverage": None}

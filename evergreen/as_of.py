@@ -5,6 +5,7 @@ Whatever trains, judges or monitors for day D reads events and labels through an
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import pandas as pd
 
@@ -80,6 +81,7 @@ class AsOf:
         log = self.read("labels", days, ["id", "label"])
         return log if len(log.columns) else pd.DataFrame({"id": [], "label": []})
 
+    @cached_property
     def recent_due_times(self) -> pd.DataFrame:
         """Due times of the events to which an outcome delivered on the day may belong."""
         return due_times(
@@ -111,7 +113,7 @@ class AsOf:
 
     def newly_mature_days(self) -> list[date]:
         """Days that were not yet wholly mature the day before, and are now."""
-        due = self.recent_due_times()
+        due = self.recent_due_times
         last = due.matures_at.groupby(Periods.of(self.product.time).holding(due.event_time)).max()
         periods = Periods.of(self.product.time)
         new = last[(last >= periods.begins(self.day)) & (last < periods.ends(self.day))]

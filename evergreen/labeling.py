@@ -65,7 +65,12 @@ def label_day(
     usable = found[timely & determined].sort_values("known_at", kind="stable").drop_duplicates("id", keep="last")
     matched = recent.merge(usable, on="id").assign(origin="outcome")
     due = (recent.matures_at >= periods.begins(day)) & (recent.matures_at < periods.ends(day))
-    pending = recent[due & ~recent.id.isin(labelled | set(matched.id))].assign(label=float("nan"), origin="none")
+    answered = labelled | set(matched.id)
+    pending = (
+        recent[due]
+        .loc[lambda rows: [name not in answered for name in rows.id]]
+        .assign(label=float("nan"), origin="none")
+    )
     pending["known_at"] = pd.Series(pd.NaT, index=pending.index, dtype="datetime64[us, UTC]")
     entries = pd.concat([matched[COLUMNS], pending[COLUMNS]], ignore_index=True) if len(pending) else matched[COLUMNS]
     entries = entries.astype({"label": "float64", "origin": "str"})

@@ -1,5 +1,6 @@
 """Realised performance: what the predictions were worth once their labels were due."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -43,13 +44,7 @@ def performance(live: LiveRows, references: dict[int, float], product: Product) 
     """
     if live.rows.empty:
         return empty_performance()
-    scored = {scorer: live.rows[live.rows[column].notna()] for scorer, column in SCORERS.items()}
-    parts = [
-        score_card(rows, {scorer: rows[SCORERS[scorer]].to_numpy()}, product)
-        for scorer, rows in scored.items()
-        if len(rows)
-    ]
-    card = pd.concat(parts, ignore_index=True)
+    card = score_card(live.rows, {scorer: live.rows[column].to_numpy() for scorer, column in SCORERS.items()}, product)
     by_day = live.rows.groupby("day")
     coverage = live.coverage.labelled / live.coverage.mature
     card["coverage"] = card.day.map(coverage).astype("float64")
@@ -64,10 +59,10 @@ def empty_performance() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMN_TYPES.items()})
 
 
-def daily_measures(card: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Each measure of a performance table by day, one column a scorer that was measured on some day."""
+def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> dict[str, pd.DataFrame]:
+    """Each of these measures of a performance table by day, one column a scorer that was measured on some day."""
     days = card[card["slice"] == ALL_ROWS].set_index(["day", "scorer"]).sort_index()
-    return {name: days[name].unstack().dropna(axis="columns", how="all") for name in MEASURES}
+    return {name: days[name].unstack().dropna(axis="columns", how="all") for name in measures}
 
 
 def daily_excess(history: pd.DataFrame) -> pd.Series:

@@ -93,7 +93,7 @@ def live_a_day(
     store.write("batch", today, validated.batch)
     store.write("quarantine", today, validated.quarantine)
     view = AsOf(store, product, today)
-    labels = label_day(told, view.recent_due_times(), view.labelled_before(), product, today)
+    labels = label_day(told, view.recent_due_times, view.labelled_before(), product, today)
     store.write("labels", today, labels.entries)
 
 

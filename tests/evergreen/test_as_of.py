@@ -78,13 +78,13 @@ def test_a_day_of_which_only_a_part_is_mature_is_not_whole(tmp_path):
 def test_garbage_after_the_day_changes_nothing(store):
     """The as-of law: what lies after the day is not even opened."""
     today = view(store, 3)
-    before = today.mature(day(1)), today.labelled_before(), today.recent_due_times(), today.newly_mature_days()
+    before = today.mature(day(1)), today.labelled_before(), today.recent_due_times, today.newly_mature_days()
     for table in ("batch", "labels", "quarantine", "raw_events"):
         for later in (4, 5, 6):
             store.path(table, day(later)).parent.mkdir(exist_ok=True)
             store.path(table, day(later)).write_bytes(b"garbage")
 
-    after = today.mature(day(1)), today.labelled_before(), today.recent_due_times(), today.newly_mature_days()
+    after = today.mature(day(1)), today.labelled_before(), today.recent_due_times, today.newly_mature_days()
 
     pd.testing.assert_frame_equal(after[0].rows, before[0].rows)
     pd.testing.assert_frame_equal(after[0].coverage, before[0].coverage)
@@ -94,7 +94,7 @@ def test_garbage_after_the_day_changes_nothing(store):
 
 def test_matching_looks_back_as_far_as_outcomes_are_matched_and_no_further(store):
     today = view(store, 5)
-    assert today.recent_due_times().id.tolist() == ["c", "d", "e", "f", "g"]
+    assert today.recent_due_times.id.tolist() == ["c", "d", "e", "f", "g"]
     assert today.labelled_before() == {"a", "c", "d", "e"}
     assert view(store, 5, label={"matched_for": "2d"}).labelled_before() == {"c", "d", "e"}
 
