@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test live ui check bench lock clean
+.PHONY: run test live ui check bench bench-year lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
@@ -19,8 +19,11 @@ ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on 
 check: .venv/ready      ## format, lint, types, import contracts
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: .venv/ready      ## how long a day takes; what the gates let through and refuse; what refitting gives back
+bench: .venv/ready      ## what a day costs beside a plain script; what the gates let through and refuse; what refitting gives back
 	$(BIN)/python benchmarks/day.py && $(BIN)/python benchmarks/gates.py && $(BIN)/python benchmarks/refit.py
+
+bench-year: .venv/ready ## the same over all of 2013
+	$(BIN)/python benchmarks/day.py 2013-12-31
 
 lock: .venv/ready       ## resolve the dependencies anew, with hashes and without hosts
 	$(BIN)/uv pip compile -q pyproject.toml --extra sample --extra postgres --extra dev --override overrides.txt --universal --python-version 3.11 \

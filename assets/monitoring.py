@@ -189,7 +189,8 @@ def _live_picture(view: AsOf) -> dg.MetadataValue:
     target = view.product.decision.good_enough
     days = view.days(view.back(SHOWN))
     card = view.read("performance", days)
-    lines = charts.live_lines(daily_measures(card[card.day >= pd.Timestamp(days[0])])[target.metric])
+    shown = daily_measures(card[card.day >= pd.Timestamp(days[0])], [target.metric])
+    lines = charts.live_lines(shown[target.metric])
     return picture(charts.time_plot(f"{target.metric} by day, live", days, lines, target.at_most))
 
 

@@ -19,27 +19,30 @@ def score_card(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Produc
 
     `rows` has `day`, `label` and the slice columns; `scores` maps a scorer's name to its scores, one a row. The card has one line
     for each (day, slice, scorer): `rows`, the means of `log_loss`, `expected_cost`, `squared_error`, `label` (base rate) and
-    `score`, and `calibration_gap`, the absolute difference of the last two. The slice `all` is the whole day.
+    `score`, and `calibration_gap`, the absolute difference of the last two. The slice `all` is the whole day. Rows that a scorer
+    did not score (NaN) are not its: it has no line where it scored none.
     """
-    task = task_of(product)
-    cards = [_card(rows, name, values, product, task) for name, values in scores.items()]
-    if not cards or rows.empty:
+    slices = product.evaluation.slices
+    measures = _measures_of_all(rows[["day", *slices]], rows.label.to_numpy(), scores, task_of(product))
+    if measures.empty:
         return pd.DataFrame(columns=["day", "slice", "scorer", "rows", *MEANS, "calibration_gap"])
-    return pd.concat(cards, ignore_index=True)
-
-
-def _card(rows: pd.DataFrame, scorer: str, scores: Floats, product: Product, task: Task) -> pd.DataFrame:
-    measures = task.measure_rows(rows.label.to_numpy(), scores)
-    measures["day"] = rows.day.to_numpy()
-    groupings = {ALL_ROWS: None} | {name: rows[name].to_numpy() for name in product.evaluation.slices}
-    parts = []
-    for name, values in groupings.items():
-        labels = ALL_ROWS if values is None else slice_names(name, values)
-        groups = measures.assign(slice=labels).groupby(["day", "slice"], sort=True)
-        parts.append(groups[MEANS].mean().assign(rows=groups.size()).reset_index())
-    card = pd.concat(parts, ignore_index=True)
+    card = pd.concat([_means(measures, name) for name in (ALL_ROWS, *slices)], ignore_index=True)
     card["calibration_gap"] = (card.score - card.label).abs()
-    return card.assign(scorer=scorer)
+    return card.sort_values("scorer", key=lambda names: names.map(list(scores).index), kind="stable", ignore_index=True)
+
+
+def _measures_of_all(groups: pd.DataFrame, labels: Floats, scores: Mapping[str, Floats], task: Task) -> pd.DataFrame:
+    """The row measures of every scorer, one under the other, beside what rows are grouped by."""
+    beside = groups.reset_index(drop=True)
+    parts = [beside.join(task.measure_rows(labels, values)).assign(scorer=name) for name, values in scores.items()]
+    return pd.concat(parts, ignore_index=True).dropna(subset=["score"], ignore_index=True) if parts else beside.iloc[:0]
+
+
+def _means(measures: pd.DataFrame, slicing: str) -> pd.DataFrame:
+    """Means by scorer, day and the values of a column; or of whole days."""
+    labels = ALL_ROWS if slicing == ALL_ROWS else slice_names(slicing, measures[slicing])
+    groups = measures.assign(slice=labels).groupby(["scorer", "day", "slice"], sort=True)
+    return groups[MEANS].mean().assign(rows=groups.size()).reset_index()
 
 
 def slice_names(column: str, values: Any) -> pd.Series:

@@ -1,6 +1,6 @@
 """Realised performance: what the predictions were worth once their labels were due."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -72,13 +72,7 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
 
 
 def _card(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
-    scored = {scorer: rows[rows[column].notna()] for scorer, column in SCORERS.items()}
-    parts = [
-        score_card(rows, {scorer: rows[SCORERS[scorer]].to_numpy()}, product)
-        for scorer, rows in scored.items()
-        if len(rows)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return score_card(rows, {scorer: rows[column].to_numpy() for scorer, column in SCORERS.items()}, product)
 
 
 def empty_performance() -> pd.DataFrame:
@@ -86,10 +80,10 @@ def empty_performance() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMN_TYPES.items()})
 
 
-def daily_measures(card: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Each measure of a performance table by day, one column a scorer that was measured on some day."""
+def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> dict[str, pd.DataFrame]:
+    """Each of these measures of a performance table by day, one column a scorer that was measured on some day."""
     days = card[card["slice"] == ALL_ROWS].set_index(["day", "scorer"]).sort_index()
-    return {name: days[name].unstack().dropna(axis="columns", how="all") for name in MEASURES}
+    return {name: days[name].unstack().dropna(axis="columns", how="all") for name in measures}
 
 
 def daily_excess(history: pd.DataFrame) -> pd.Series:

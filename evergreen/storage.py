@@ -94,7 +94,7 @@ class Store:
     root: Path
 
     def path(self, table: str, day: date) -> Path:
-        return self.root / table / f"day={day}" / "part-0.parquet"
+        return self.root / f"{table}/day={day}/part-0.parquet"
 
     def write(self, table: str, day: date, content: Content) -> str:
         """Write a day's partition; returns the digest of the frames in it."""

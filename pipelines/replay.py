@@ -6,6 +6,7 @@ instance, and decisions in the ledger.
 """
 
 import fcntl
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,21 @@ class Watcher(Protocol):
     def note(self, text: str) -> None: ...
 
 
+class Tick(dg.ScheduleEvaluationContext):
+    """A moment at which a schedule is asked, on an instance that is open: `dg.build_schedule_context` would open it anew."""
+
+    def __init__(
+        self, instance: dg.DagsterInstance, moment: datetime, repository: dg.RepositoryDefinition, home: Home
+    ) -> None:
+        resources = dg.build_schedule_context(resources={"home": home}).resource_defs
+        super().__init__(instance.get_ref(), moment, resources=resources, repository_def=repository)
+        self._opened = instance
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        return self._opened
+
+
 @dataclass(frozen=True)
 class Replay:
     """One product's life on one instance."""
@@ -66,6 +82,8 @@ class Replay:
                 self._live_through(day)
         for day in left:
             happened = self._live_through(day)
+            if happened or day == left[0]:
+                _keep_what_is_loaded()
             watcher.day(day, self.serving(day), "; ".join(happened))
         return len(left)
 
@@ -104,12 +122,7 @@ class Replay:
         return sorted(ticks, key=lambda tick: tick[0])
 
     def _schedule_requests(self, schedule: dg.ScheduleDefinition, moment: datetime) -> list[dg.RunRequest]:
-        with dg.build_schedule_context(
-            self.instance,
-            scheduled_execution_time=moment,
-            repository_def=self.definitions.get_repository_def(),
-            resources={"home": self.home},
-        ) as context:
+        with Tick(self.instance, moment, self.definitions.get_repository_def(), self.home) as context:
             return list(schedule.evaluate_tick(context).run_requests or [])
 
     def _sensor_requests(self) -> list[dg.RunRequest]:
@@ -164,7 +177,16 @@ def opened_replay(product: Product) -> Iterator[Replay]:
     with opened_instance() as instance, _only_one(product):
         home = Home(path=str(places.home()))
         registry = Registry(home=str(places.home()), tracking_uri=places.tracking_uri())
-        yield Replay(product, build_definitions(), instance, home, registry)
+        try:
+            yield Replay(product, build_definitions(), instance, home, registry)
+        finally:
+            gc.unfreeze()
+
+
+def _keep_what_is_loaded() -> None:
+    """The libraries that a first day, or a first retrain, loads stay: the garbage collector need not go through them every day."""
+    gc.collect()
+    gc.freeze()
 
 
 def deliver_sample(product: Product) -> int:

@@ -1,5 +1,6 @@
 """The settings of the Dagster instance: `configs/dagster.yaml`, written to the home at every start."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,10 +11,24 @@ from pipelines import places
 
 DAEMON = "dagster.yaml"
 IN_PROCESS = "in_process.yaml"
-WITHOUT_COMPUTE_LOGS = b"""
+WITHOUT_COMPUTE_LOGS = """
 compute_logs: # what runs in a process of its own prints to its own terminal
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
+"""
+WITH_OPEN_FILES = """
+run_storage:
+  module: dagster._core.storage.runs
+  class: SqliteRunStorage
+  config: {{base_dir: {history}}}
+event_log_storage: # the files of the default one, kept open
+  module: pipelines.event_log
+  class: OpenEventLog
+  config: {{base_dir: {events}}}
+schedule_storage:
+  module: dagster._core.storage.schedules
+  class: SqliteScheduleStorage
+  config: {{base_dir: {schedules}}}
 """
 
 
@@ -32,7 +47,13 @@ def settings_are_shipped() -> bool:
 
 def _wanted() -> dict[str, bytes]:
     base = _base()
-    return {DAEMON: base, IN_PROCESS: base + WITHOUT_COMPUTE_LOGS}
+    open_files = "" if places.dagster_database() else _with_open_files()
+    return {DAEMON: base, IN_PROCESS: base + (WITHOUT_COMPUTE_LOGS + open_files).encode()}
+
+
+def _with_open_files() -> str:
+    parts = {"history": "history", "events": "history/runs", "schedules": "schedules"}
+    return WITH_OPEN_FILES.format_map({name: json.dumps(str(_folder() / part)) for name, part in parts.items()})
 
 
 def _base() -> bytes:

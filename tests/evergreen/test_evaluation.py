@@ -50,6 +50,16 @@ def test_the_cards_losses_are_means_of_the_rows():
     assert first.squared_error == pytest.approx((0.25 + 0.0625 + 0.01) / 3)
 
 
+def test_a_row_that_a_scorer_did_not_score_is_not_its():
+    scores = {"always": np.ones(4), "half": np.array([0.5, 0.25, 0.1, np.nan]), "never": np.full(4, np.nan)}
+    card = score_card(ROWS, scores, shop())
+    assert lines(card[card.scorer != "always"]) == [
+        (1, "all", "half", 3, 1.333333, 0.333333, 0.283333, 0.05),
+        (1, "color=missing", "half", 1, 0.0, 0.0, 0.1, 0.1),
+        (1, "color=red", "half", 2, 2.0, 0.5, 0.375, 0.125),
+    ]
+
+
 @pytest.mark.parametrize(("rows", "scores"), [(ROWS, {}), (ROWS.iloc[:0], {"model": SCORES[:0]})])
 def test_without_rows_or_scorers_the_card_is_empty_with_its_columns(rows, scores):
     card = score_card(rows, scores, shop())
