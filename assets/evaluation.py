@@ -18,6 +18,7 @@ from evergreen.errors import ModelError
 from evergreen.evaluation_portions import measure_portions
 from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.prequential import compare_recipes
+from evergreen.promotion import serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.smoke import scores_in_new_process
 from evergreen.tasks import Floats, task_of
@@ -80,8 +81,7 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
             return stage.result(
                 "evaluation_report", {**_shown(report), "note": "decided already: the recorded report stands"}
             )
-        before = [entry for entry in home.promotions(product).entries() if entry["as_of"] < str(view.day)]
-        champion = before[-1]["serving"]["champion"] if before else None
+        champion = serving_now(home.promotions(product).entries()).get("champion")
         report, rows, scores = _measure(view, registry, champion)
         view.store.write_document("evaluation_report", view.day, report)
         candidate = view.store.read_document("candidate_model", view.day)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from assets.stage import ROW_COUNT, Stage, table
 from evergreen.config import Product
-from evergreen.promotion import serving_as_of
+from evergreen.promotion import serving_as_of, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import keep_answers, score_by_ladder, try_model
 from evergreen.scoring import predictions as predictions_table
@@ -27,8 +27,14 @@ COLUMNS = {
     "threshold": ("float64", "from which on acting costs less than not acting"),
     "ledger_head": ("str", "digest of the promotion ledger's entry in effect; empty before the first"),
     "score_baseline": ("float64", "of the simple baseline, a yardstick; missing where there is none"),
+    "score_previous": (
+        "float64",
+        "of the previous champion, which a rollback would put back; missing where there is none",
+    ),
     "score_first": ("float64", "of the first champion, the yardstick of never retraining; missing where there is none"),
 }
+
+YARDSTICKS = ("baseline", "previous", "first")
 
 
 def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -66,11 +72,13 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             return models.predict(registry.load(product.name, record), fed)
 
         scored = score_by_ladder(rows, serving, predict, product)
-        yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in ("baseline", "first")}
+        yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in YARDSTICKS}
         made = predictions_table(rows, scored, yardsticks, product, entry["digest"] if entry else None)
         if store.path("predictions", day).exists():
             made = keep_answers(made, store.read("predictions", day))
         digest = store.write("predictions", day, made)
+        if problem := registry.follow(product.name, serving_now(home.promotions(product).entries())):
+            context.log.warning(problem)
         yield stage.result(
             "predictions",
             {

@@ -353,6 +353,21 @@ class Retraining(Section):
         return value
 
 
+class RollbackPolicy(Section):
+    """When the champion is replaced by the one before it without being asked: proven worse on mature days that both scored."""
+
+    automatic: bool = Field(True, description="false: it is judged and reported, and a person decides")
+    at_least: WholeDays = Field(timedelta(days=7), ge=timedelta(days=2), description="days that both scored")
+    over: WholeDays = Field(timedelta(days=14), description="newest such days that are judged")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
+
+    @model_validator(mode="after")
+    def window_holds_what_is_needed(self) -> "RollbackPolicy":
+        if self.over < self.at_least:
+            raise ValueError("over must not be shorter than at_least, or there are never enough days")
+        return self
+
+
 class LogChannel(Section):
     """The log of the alert sensor, in the Dagster UI and on its console."""
 
@@ -484,6 +499,7 @@ class Product(Section):
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     retraining: Retraining = Retraining()
+    rollback: RollbackPolicy = RollbackPolicy()
     alerts: Alerts = Alerts()
     retention: Retention = Retention()
     heuristic: Heuristic

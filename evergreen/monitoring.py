@@ -11,7 +11,7 @@ from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, score_card
 from evergreen.scoring import HEURISTIC
 
-SCORERS = {"served": "score", "baseline": "score_baseline", "first": "score_first"}
+SCORERS = {"served": "score", "baseline": "score_baseline", "previous": "score_previous", "first": "score_first"}
 SCORER_NAMES = {"served": "what we served", "baseline": "simple baseline", "first": "never retraining"}
 
 MEASURES = ["log_loss", "expected_cost", "squared_error", "label", "score", "calibration_gap"]
@@ -65,8 +65,8 @@ def empty_performance() -> pd.DataFrame:
 
 
 def daily_measures(card: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Each measure of a performance table by day, one column a scorer that was measured on some day."""
-    days = card[card["slice"] == ALL_ROWS].set_index(["day", "scorer"]).sort_index()
+    """Each measure of a performance table by day, one column a scorer that people are shown and that was measured on some day."""
+    days = card[(card["slice"] == ALL_ROWS) & card.scorer.isin(SCORER_NAMES)].set_index(["day", "scorer"]).sort_index()
     return {name: days[name].unstack().dropna(axis="columns", how="all") for name in MEASURES}
 
 

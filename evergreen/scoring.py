@@ -80,7 +80,7 @@ def predictions(
     `head` is the digest of the ledger entry in effect, None before the first. A yardstick that could not score is missing.
     """
     due = due_times(rows, product)
-    threshold = task_of(product).threshold()
+    threshold = _threshold(scored.record, product)
     table = pd.DataFrame(
         {
             "id": due.id,
@@ -97,3 +97,8 @@ def predictions(
     for name, values in yardsticks.items():
         table[f"score_{name}"] = np.nan if values is None else values
     return table.astype({"version": "int64"})
+
+
+def _threshold(record: dict[str, Any] | None, product: Product) -> float:
+    """A version acts from the threshold that it was promoted with; the heuristic, and a record that has none, from today's."""
+    return float((record or {}).get("threshold", task_of(product).threshold()))

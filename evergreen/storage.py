@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from evergreen.digests import digest_frame
 from evergreen.errors import PartitionCorrupt, PartitionMissing
+from evergreen.ledger import Ledger
 
 
 def write_bytes(content: bytes, path: Path) -> None:
@@ -46,9 +47,16 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Store:
-    """The tables and documents of one product, below one folder."""
+    """The tables, documents, ledgers and model files of one product, below one folder."""
 
     root: Path
+
+    def ledger(self, name: str) -> Ledger:
+        return Ledger(self.root / "ledgers" / f"{name}.jsonl")
+
+    def model_path(self, digest: str) -> Path:
+        """Where scoring reads a model file; it is named by the SHA-256 of its content."""
+        return self.root / "models" / f"{digest}.skops"
 
     def path(self, table: str, day: date) -> Path:
         return self.root / table / f"day={day}" / "part-0.parquet"
