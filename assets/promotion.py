@@ -102,6 +102,7 @@ def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidenc
         model_bytes=report["model_bytes"],
         new_process=report["new_process"],
         change=change,
+        champion_error=report["champion_error"],
     )
 
 

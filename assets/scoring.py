@@ -10,7 +10,7 @@ from assets.stage import ROW_COUNT, Stage, table
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
-from evergreen.scoring import keep_answers, score_by_ladder, try_model
+from evergreen.scoring import ask_models, keep_answers, score_by_ladder
 from evergreen.scoring import predictions as predictions_table
 from evergreen.tasks import Floats
 from pipelines.registry import Registry
@@ -26,6 +26,7 @@ COLUMNS = {
     "version": ("int64", "of the model in the registry; 0 for the heuristic"),
     "threshold": ("float64", "from which on acting costs less than not acting"),
     "ledger_head": ("str", "digest of the promotion ledger's entry in effect; empty before the first"),
+    "rule": ("str", "of the heuristic, with the version of its rules; empty where a model answered"),
     "score_baseline": ("float64", "of the simple baseline, a yardstick; missing where there is none"),
     "score_previous": (
         "float64",
@@ -71,8 +72,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             fed = with_features_of(recorded_recipe(store, record), batch, store, [day])
             return models.predict(registry.load(product.name, record), fed)
 
-        scored = score_by_ladder(rows, serving, predict, product)
-        yardsticks = {name: try_model(serving.get(name), rows, predict, product)[0] for name in YARDSTICKS}
+        answers = ask_models(rows, serving, predict, product)
+        scored = score_by_ladder(rows, serving, answers, product)
+        yardsticks = {name: answers[serving[name]["version"]][0] if serving.get(name) else None for name in YARDSTICKS}
         made = predictions_table(rows, scored, yardsticks, product, entry["digest"] if entry else None)
         if store.path("predictions", day).exists():
             made = keep_answers(made, store.read("predictions", day))
@@ -85,6 +87,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
                 ROW_COUNT: len(made),
                 "served_by": ", ".join(made.served_by.unique()) or "nobody",
                 "version": scored.record["version"] if scored.record else "none",
+                "rules": _rules(made),
                 "mean_score": float(made.score.mean()) if len(made) else None,
                 "actions": int(made.action.sum()),
                 "ledger_entry": entry["key"] if entry else "none yet",
@@ -97,8 +100,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(rows)
         )
         failures = table([{"failure": failure} for failure in scored.failures])
-        for failure in scored.failures:
-            context.log.warning(failure)
+        for version, (_, failure) in answers.items():
+            if failure:
+                context.log.warning(f"version {version}: {failure}")
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name="no_rung_failed",
@@ -108,3 +112,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         )
 
     return [predictions]
+
+
+def _rules(made: pd.DataFrame) -> dg.MetadataValue:
+    """How many rows each rule of the heuristic answered."""
+    counts = made.rule[made.rule != ""].value_counts()
+    return table([{"rule": rule, "rows": rows} for rule, rows in counts.items()])

@@ -86,9 +86,9 @@ class Replay:
         for moment, schedule in self._ticks(day):
             for request in self._schedule_requests(schedule, moment):
                 happened += self._carry_out(schedule.job_name, request)
-            for build in (rollback_sensor, retrain_sensor):
+            for build, job in ((rollback_sensor, rollback_name), (retrain_sensor, retrain_name)):
                 for request in self._sensor_requests(build(self.product).name):
-                    happened += self._carry_out(build(self.product).job_name, request)
+                    happened += self._carry_out(job(self.product), request)
         return happened
 
     def _ticks(self, day: date) -> list[tuple[datetime, dg.ScheduleDefinition]]:
