@@ -12,7 +12,9 @@ from evergreen import gates
 from evergreen.config import Product
 from evergreen.errors import LedgerError
 from evergreen.ledger import Entry
+from evergreen.model_card import render
 from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after, serving_now
+from evergreen.storage import write_bytes
 from evergreen.tasks import task_of
 from pipelines import tags
 from pipelines.registry import Registry
@@ -41,8 +43,9 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             requested_by = context.run.tags.get(tags.REQUESTED_BY, "hand")
             request = {"requested_by": requested_by, "dagster_run": context.run.run_id}
             entry = ledger.append(stage.decision(day), lambda entries: _decide(stage, home, day, entries, request))
+        card = _write_card(stage, home, registry, day, entry)
         registry.project(product.name, serving_now(ledger.entries()))
-        yield stage.result("promotion", _shown(entry))
+        yield stage.result("promotion", _shown(entry) | {"model_card": dg.MetadataValue.md(card)})
         for gate in entry["gates"]:
             yield _check(stage, gate)
 
@@ -83,6 +86,16 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
         "config": product.digest,
         **request,
     }
+
+
+def _write_card(stage: Stage, home: Home, registry: Registry, day: date, entry: Entry) -> str:
+    """The card of the decision's candidate, kept in the home and with the run that trained it; returns it."""
+    store = home.store(stage.product)
+    report = store.read_document("evaluation_report", day)
+    card = render(entry, report["champion"], report, stage.product)
+    write_bytes(card.encode(), store.card_path(entry["candidate"]["version"]))
+    registry.log_text(entry["candidate"]["run_id"], card, "model_card.md")
+    return card
 
 
 def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidence:

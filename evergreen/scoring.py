@@ -116,7 +116,7 @@ def predictions(
     `head` is the digest of the ledger entry in effect, None before the first. A yardstick that could not score is missing.
     """
     due = due_times(rows, product)
-    threshold = _threshold(scored.record, product)
+    threshold = threshold_of(scored.record, product)
     table = pd.DataFrame(
         {
             "id": due.id,
@@ -136,6 +136,6 @@ def predictions(
     return table.astype({"version": "int64"})
 
 
-def _threshold(record: dict[str, Any] | None, product: Product) -> float:
+def threshold_of(record: dict[str, Any] | None, product: Product) -> float:
     """A version acts from the threshold that it was promoted with; the heuristic, and a record that has none, from today's."""
     return float((record or {}).get("threshold", task_of(product).threshold()))

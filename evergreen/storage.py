@@ -58,6 +58,9 @@ class Store:
         """Where scoring reads a model file; it is named by the SHA-256 of its content."""
         return self.root / "models" / f"{digest}.skops"
 
+    def card_path(self, version: int) -> Path:
+        return self.root / "cards" / f"version-{version}.md"
+
     def path(self, table: str, day: date) -> Path:
         return self.root / table / f"day={day}" / "part-0.parquet"
 

@@ -85,6 +85,11 @@ class Registry(dg.ConfigurableResource):
             for name, figure in figures.items():
                 client.log_figure(run_id, figure, f"{name}.png")
 
+    def log_text(self, run_id: str, text: str, file: str) -> None:
+        """Keep a text with a training's run."""
+        with self._connected() as client:
+            client.log_text(run_id, text, file)
+
     def log_experiment(
         self,
         experiment: str,
