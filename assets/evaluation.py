@@ -132,9 +132,7 @@ def _measure(
         .assign(day=lambda card: card.day.astype("str"))
         .to_dict("records"),
         "change": _change(view, champion, judging["portions"]["golden"]["days"]),
-        **measure_portions(
-            view, judging["portions"], partial(_scores, view, pipelines, judged), trained, rows, scores
-        ),
+        **measure_portions(view, judging["portions"], partial(_scores, view, pipelines, judged), trained, rows, scores),
     }
     return report, rows, scores
 
