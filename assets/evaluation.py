@@ -18,7 +18,9 @@ from evergreen.errors import ModelError
 from evergreen.evaluation_portions import measure_portions
 from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.prequential import compare_recipes
+from evergreen.promotion import serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
+from evergreen.scoring import try_model
 from evergreen.smoke import scores_in_new_process
 from evergreen.tasks import Floats, task_of
 from evergreen.training import possible_training_ids, read_manifest_rows
@@ -80,8 +82,7 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
             return stage.result(
                 "evaluation_report", {**_shown(report), "note": "decided already: the recorded report stands"}
             )
-        before = [entry for entry in home.promotions(product).entries() if entry["as_of"] < str(view.day)]
-        champion = before[-1]["serving"]["champion"] if before else None
+        champion = serving_now(home.promotions(product).entries()).get("champion")
         report, rows, scores = _measure(view, registry, champion)
         view.store.write_document("evaluation_report", view.day, report)
         candidate = view.store.read_document("candidate_model", view.day)
@@ -106,8 +107,12 @@ def _measure(
     records |= {"champion": champion} if champion else {}
     trained = {name: _trained_on(view, record) for name, record in records.items()}
     compared = evaluation.refuse_overlap(rows[product.id], trained)
-    pipelines = {name: registry.load(product.name, record) for name, record in records.items()}
-    scores = _scores(view, pipelines, champion, rows)
+    champion_error = _champion_error(view, registry, champion, rows)
+    judged = None if champion_error else champion
+    names = [name for name in records if name != "champion" or judged]
+    trained = {name: trained[name] for name in names}
+    pipelines = {name: registry.load(product.name, records[name]) for name in names}
+    scores = _scores(view, pipelines, judged, rows)
     for values in scores.values():
         task_of(product).check(values, len(rows))
     scores["prior"] = np.full(len(rows), records["candidate"]["base_rate"])
@@ -121,16 +126,24 @@ def _measure(
         "latency_p99": _latency(pipelines["candidate"], rows, product.service_levels.scoring_latency_p99),
         **_file(registry, product, records["candidate"], rows, scores["candidate"]),
         "champion": champion,
+        "champion_error": champion_error,
         "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},
         "card": evaluation.score_card(rows, scores, product)
         .assign(day=lambda card: card.day.astype("str"))
         .to_dict("records"),
         "change": _change(view, champion, judging["portions"]["golden"]["days"]),
-        **measure_portions(
-            view, judging["portions"], partial(_scores, view, pipelines, champion), trained, rows, scores
-        ),
+        **measure_portions(view, judging["portions"], partial(_scores, view, pipelines, judged), trained, rows, scores),
     }
     return report, rows, scores
+
+
+def _champion_error(view: AsOf, registry: Registry, champion: dict[str, Any] | None, rows: pd.DataFrame) -> str | None:
+    """Why the champion cannot be judged on these rows; None where it can, or there is none."""
+
+    def predict(record: dict[str, Any], batch: pd.DataFrame) -> Floats:
+        return _scores(view, {"champion": registry.load(view.product.name, record)}, record, batch)["champion"]
+
+    return try_model(champion, rows, predict, view.product)[1] if champion else None
 
 
 def _scores(

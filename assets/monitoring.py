@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from assets.stage import ROW_COUNT, Stage, picture, table
-from evergreen import charts, retraining, wide
+from evergreen import charts, harm, retraining, wide
 from evergreen import drift as drifting
 from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
@@ -16,7 +16,7 @@ from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
 from evergreen.monitoring import LiveRows, coverage_line, daily_excess, daily_measures, empty_performance, live_parts
 from evergreen.monitoring import performance as measure_performance
-from evergreen.promotion import in_effect, serving_as_of
+from evergreen.promotion import decisions, in_effect, serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.validation import needed_columns
 from pipelines.resources import Home
@@ -25,7 +25,7 @@ SHOWN = timedelta(days=27)  # with the day itself, four weeks
 PERFORMANCE = {
     "day": ("datetime64[us]", "the judged day: its labels fell due on the partition's day"),
     "slice": ("str", "all, or COLUMN=VALUE"),
-    "scorer": ("str", "served, baseline, or first (never retraining)"),
+    "scorer": ("str", "served, baseline, previous (the champion before), or first (never retraining)"),
     "rows": ("int64", "labelled rows"),
     "log_loss": ("float64", "mean; this and the next measures are missing where too few labels arrived"),
     "expected_cost": ("float64", "mean, in the product's currency"),
@@ -99,15 +99,19 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **stage.options(
             "retrain_decision",
-            "Each trigger's value, threshold and evidence, and whether to retrain; a line a day, also when nothing fired.",
+            "Each trigger's value, threshold and evidence, and whether to retrain; whether the champion is so much worse than the one "
+            "before it that it is rolled back. A line a day, also when nothing fired.",
             deps=["performance", "drift"],
             kinds={"json"},
-            depends_on=["retraining"],
+            depends_on=["retraining", "rollback"],
         ),
     )
     def retrain_decision(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view = stage.view(home, context)
-        decision = retraining.decide(_history(view, _known(home, view)), product)
+        entries = _known(home, view)
+        card = view.read("performance", view.days(retraining.first_day_of_history(view.day)))
+        decision = retraining.decide(_history(view, entries, card), product)
+        rollback = harm.decide(card, entries, product.rollback)
         readings = [reading.as_dict() for reading in decision.readings]
         content = {
             "retrain": decision.retrain,
@@ -115,12 +119,13 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             "held_back_by": decision.held_back_by,
             "readings": readings,
         }
-        view.store.write_document("retrain_decision", view.day, {**content, "sentence": decision.sentence})
+        content |= {"sentence": decision.sentence, "rollback": rollback.as_dict()}
+        view.store.write_document("retrain_decision", view.day, content)
         values = {
             f"{reading['trigger']}_value": reading["value"] for reading in readings if reading["value"] is not None
         }
         shown = {"decision": decision.sentence, "retrain": int(decision.retrain), **values, "readings": table(readings)}
-        return stage.result("retrain_decision", shown)
+        return stage.result("retrain_decision", shown | {"rollback": rollback.sentence})
 
     return [performance, drift, retrain_decision]
 
@@ -173,14 +178,13 @@ def _inputs(view: AsOf, recipe: Product, days: list[date]) -> pd.DataFrame | wid
     return with_features_of(recipe, view.events(days[0]), view.store, days)
 
 
-def _history(view: AsOf, entries: list[Entry]) -> retraining.History:
-    card = view.read("performance", view.days(retraining.first_day_of_history(view.day)))
+def _history(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> retraining.History:
     distances = view.store.read("drift", view.day)
     return retraining.History(
         day=view.day,
         excess=daily_excess(card),
         drift=drifting.weighted_psi(distances),
-        decisions=[date.fromisoformat(entry["as_of"]) for entry in entries],
+        decisions=[date.fromisoformat(entry["as_of"]) for entry in decisions(entries)],
     )
 
 

@@ -1,6 +1,7 @@
 """Promotion: every gate's verdict, one decision in the ledger, and the registry's aliases as its projection."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,11 @@ from assets.stage import Stage, table
 from evergreen import gates
 from evergreen.config import Product
 from evergreen.errors import LedgerError
-from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after
+from evergreen.ledger import Entry
+from evergreen.model_card import render
+from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after, serving_now
+from evergreen.storage import write_bytes
+from evergreen.tasks import task_of
 from pipelines import tags
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -36,30 +41,30 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
         entry = ledger.find(stage.decision(day))
         if entry is None:
             requested_by = context.run.tags.get(tags.REQUESTED_BY, "hand")
-            content = _decide(stage, home, day, {"requested_by": requested_by, "dagster_run": context.run.run_id})
-            entry = ledger.append(stage.decision(day), content)
-        registry.project(product.name, ledger.entries()[-1]["serving"])
-        yield stage.result("promotion", _shown(entry))
+            request = {"requested_by": requested_by, "dagster_run": context.run.run_id}
+            entry = ledger.append(stage.decision(day), lambda entries: _decide(stage, home, day, entries, request))
+        card = _write_card(stage, home, registry, day, entry)
+        registry.project(product.name, serving_now(ledger.entries()))
+        yield stage.result("promotion", _shown(entry) | {"model_card": dg.MetadataValue.md(card)})
         for gate in entry["gates"]:
             yield _check(stage, gate)
 
     return [promotion]
 
 
-def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """The content of the ledger's next entry."""
-    product, store, ledger = stage.product, home.store(stage.product), home.promotions(stage.product)
+def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: dict[str, Any]) -> dict[str, Any]:
+    """The content of the ledger's next entry, after these."""
+    product, store = stage.product, home.store(stage.product)
     report = store.read_document("evaluation_report", day)
     training = store.read_document("training_set", day)
     judged = gates.judge(_evidence(report, training), product)
     decision = decide(judged)
     records = {
-        name: _record(store.read_document(f"{name}_model", day), report["summary"][name])
+        name: _record(store.read_document(f"{name}_model", day), report["summary"][name], product)
         for name in ("candidate", "baseline")
     }
-    entries = ledger.entries()
     refuse_older_day(entries, str(day))
-    before = entries[-1]["serving"] if entries else {}
+    before = serving_now(entries)
     if report["champion"] != before.get("champion"):
         raise LedgerError(f"{stage.decision(day)} was judged against another champion: run the whole retrain job again")
     return {
@@ -83,6 +88,16 @@ def _decide(stage: Stage, home: Home, day: Any, request: dict[str, Any]) -> dict
     }
 
 
+def _write_card(stage: Stage, home: Home, registry: Registry, day: date, entry: Entry) -> str:
+    """The card of the decision's candidate, kept in the home and with the run that trained it; returns it."""
+    store = home.store(stage.product)
+    report = store.read_document("evaluation_report", day)
+    card = render(entry, report["champion"], report, stage.product)
+    write_bytes(card.encode(), store.card_path(entry["candidate"]["version"]))
+    registry.log_text(entry["candidate"]["run_id"], card, "model_card.md")
+    return card
+
+
 def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidence:
     card = pd.DataFrame(report["card"])
     change = (
@@ -100,11 +115,12 @@ def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidenc
         model_bytes=report["model_bytes"],
         new_process=report["new_process"],
         change=change,
+        champion_error=report["champion_error"],
     )
 
 
-def _record(model: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
-    """What the ledger keeps of a version: enough to serve it, to compare with it, and to trace it."""
+def _record(model: dict[str, Any], summary: dict[str, Any], product: Product) -> dict[str, Any]:
+    """What the ledger keeps of a version: enough to serve it, with its own threshold, to compare with it, and to trace it."""
     kept = (
         "version",
         "run_id",
@@ -117,7 +133,8 @@ def _record(model: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
         "trained_through",
         "training_digest",
     )
-    return {**{name: model[name] for name in kept}, "reference_log_loss": summary["log_loss"]}
+    record = {name: model[name] for name in kept}
+    return record | {"threshold": task_of(product).threshold(), "reference_log_loss": summary["log_loss"]}
 
 
 def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:

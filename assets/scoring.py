@@ -10,9 +10,9 @@ import pandas as pd
 from assets.stage import ROW_COUNT, Stage, table
 from evergreen import wide
 from evergreen.config import Product
-from evergreen.promotion import serving_as_of
+from evergreen.promotion import serving_as_of, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
-from evergreen.scoring import keep_answers, predictions_in_parts, score_by_ladder, try_model
+from evergreen.scoring import ask_models, keep_answers, predictions_in_parts, score_by_ladder
 from evergreen.tasks import Floats
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -27,9 +27,16 @@ COLUMNS = {
     "version": ("int64", "of the model in the registry; 0 for the heuristic"),
     "threshold": ("float64", "from which on acting costs less than not acting"),
     "ledger_head": ("str", "digest of the promotion ledger's entry in effect; empty before the first"),
+    "rule": ("str", "of the heuristic, with the version of its rules; empty where a model answered"),
     "score_baseline": ("float64", "of the simple baseline, a yardstick; missing where there is none"),
+    "score_previous": (
+        "float64",
+        "of the previous champion, which a rollback would put back; missing where there is none",
+    ),
     "score_first": ("float64", "of the first champion, the yardstick of never retraining; missing where there is none"),
 }
+
+YARDSTICKS = ("baseline", "previous", "first")
 
 
 def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -60,34 +67,35 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         entry = serving_as_of(home.promotions(product).entries(), day)
         serving = entry["serving"] if entry else {}
 
-        answers: dict[int, Floats] = {}
-
-        def predict(record: dict[str, Any], batch: wide.Parts) -> Floats:
+        def predict(record: dict[str, Any], rows_in_parts: wide.Parts) -> Floats:
             from evergreen import models
 
-            if record["version"] not in answers:
-                recipe, model = recorded_recipe(store, record), registry.load(product.name, record)
-                scores = [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in batch]
-                answers[record["version"]] = np.concatenate(scores)
-            return answers[record["version"]]
+            recipe, model = recorded_recipe(store, record), registry.load(product.name, record)
+            return np.concatenate(
+                [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in rows_in_parts]
+            )
 
-        scored = score_by_ladder(batch, serving, predict, product)
-        yardsticks = {name: try_model(serving.get(name), batch, predict, product)[0] for name in ("baseline", "first")}
+        answers = ask_models(batch, serving, predict, product)
+        scored = score_by_ladder(batch, serving, answers, product)
+        yardsticks = {name: answers[serving[name]["version"]][0] if serving.get(name) else None for name in YARDSTICKS}
         answered = wide.ById(store.read("predictions", day)) if store.path("predictions", day).exists() else None
         head, told, served_by = entry["digest"] if entry else None, [], dict[str, None]()
         with store.writing("predictions", day) as written:
             for made in predictions_in_parts(batch, scored, yardsticks, product, head):
                 kept = made if answered is None else keep_answers(made, answered.of(made.id))
                 written.add(kept)
-                told.append(kept[["score", "action"]])
+                told.append(kept[["score", "action", "rule"]])
                 served_by |= dict.fromkeys(kept.served_by.unique())
         made = pd.concat(told)
+        if problem := registry.follow(product.name, serving_now(home.promotions(product).entries())):
+            context.log.warning(problem)
         yield stage.result(
             "predictions",
             {
                 ROW_COUNT: len(made),
                 "served_by": ", ".join(served_by) or "nobody",
                 "version": scored.record["version"] if scored.record else "none",
+                "rules": _rules(made),
                 "mean_score": float(made.score.mean()) if len(made) else None,
                 "actions": int(made.action.sum()),
                 "ledger_entry": entry["key"] if entry else "none yet",
@@ -100,8 +108,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(batch)
         )
         failures = table([{"failure": failure} for failure in scored.failures])
-        for failure in scored.failures:
-            context.log.warning(failure)
+        for version, (_, failure) in answers.items():
+            if failure:
+                context.log.warning(f"version {version}: {failure}")
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name="no_rung_failed",
@@ -111,3 +120,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         )
 
     return [predictions]
+
+
+def _rules(made: pd.DataFrame) -> dg.MetadataValue:
+    """How many rows each rule of the heuristic answered."""
+    counts = made.rule[made.rule != ""].value_counts()
+    return table([{"rule": rule, "rows": rows} for rule, rows in counts.items()])

@@ -13,6 +13,7 @@ from evergreen.config import Product
 from evergreen.errors import LedgerError, PartitionMissing, StorageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.periods import days_between
+from evergreen.promotion import decisions as decided
 from evergreen.recipes import recorded_recipe
 from evergreen.storage import Store
 from evergreen.training import manifest
@@ -157,9 +158,7 @@ def ledgers(ledgers: Iterable[Ledger]) -> list[Finding]:
 def decisions(store: Store, product: Product, entries: list[Entry]) -> list[Finding]:
     """Documents of decided retrains that are missing, unreadable, or not those on which the ledger says it was decided."""
     found: list[Finding] = []
-    for entry in entries:
-        if "training" not in entry:
-            continue
+    for entry in decided(entries):
         day = date.fromisoformat(entry["as_of"])
         recorded = {
             "training_set": entry["training"]["digest"],
@@ -183,7 +182,9 @@ def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
     if not entries:
         return []
     records = [record for record in entries[-1]["serving"].values() if isinstance(record, dict)]
-    manifests = {("training_set", record["as_of"]) for record in records} | {("evaluation_set", entries[-1]["as_of"])}
+    manifests = {("training_set", record["as_of"]) for record in records} | {
+        ("evaluation_set", decided(entries)[-1]["as_of"])
+    }
     days: dict[bool, list[set[str]]] = {True: [], False: []}
     changed = []
     for name, as_of in sorted(manifests):

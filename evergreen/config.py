@@ -10,6 +10,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, mo
 
 from evergreen.digests import digest_json
 from evergreen.durations import Duration, WholeDays
+from evergreen.expressions import names_in
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower case, digits and underscores")]
@@ -69,6 +70,11 @@ class ServiceLevels(Section):
     )
     scoring_latency_p99: Duration = Field(description="bound for one row through the model, 99th percentile")
     model_size: ByteSize = Field(ByteSize(100_000_000), gt=0, description="bound for the model file, such as 100MB")
+    scoring_limit: Duration = Field(
+        timedelta(minutes=5),
+        gt=timedelta(0),
+        description="a batch through one model; after that the next rung of the ladder answers",
+    )
 
 
 class FilesSource(Section):
@@ -353,6 +359,21 @@ class Retraining(Section):
         return value
 
 
+class RollbackPolicy(Section):
+    """When the champion is replaced by the one before it without being asked: proven worse on mature days that both scored."""
+
+    automatic: bool = Field(True, description="false: it is judged and reported, and a person decides")
+    at_least: WholeDays = Field(timedelta(days=5), ge=timedelta(days=2), description="days that both scored")
+    over: WholeDays = Field(timedelta(days=14), description="newest such days that are judged")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
+
+    @model_validator(mode="after")
+    def window_holds_what_is_needed(self) -> "RollbackPolicy":
+        if self.over < self.at_least:
+            raise ValueError("over must not be shorter than at_least, or there are never enough days")
+        return self
+
+
 class LogChannel(Section):
     """The log of the alert sensor, in the Dagster UI and on its console."""
 
@@ -458,10 +479,27 @@ class Retention(Section):
         return self.refused_models is not None or self.superseded_models is not None
 
 
+class Then(Section):
+    probability: Share
+
+
+class Rule(Section):
+    """What is known without a model of the rows for which `when` is true."""
+
+    when: str = Field(description="an expression over features; a missing operand that matters makes it no match")
+    then: Then
+
+
 class Heuristic(Section):
-    """The last rung: the training base rate; before the first training, what is declared here."""
+    """The last rung: the first rule that matches, else the training base rate; before the first training, what is declared here."""
 
     before_training: Share
+    rules: list[Rule] = []
+
+    @property
+    def digest(self) -> str:
+        """The version of the rules."""
+        return digest_json(self.model_dump(mode="json"))
 
 
 class Product(Section):
@@ -484,6 +522,7 @@ class Product(Section):
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     retraining: Retraining = Retraining()
+    rollback: RollbackPolicy = RollbackPolicy()
     alerts: Alerts = Alerts()
     retention: Retention = Retention()
     heuristic: Heuristic
@@ -494,6 +533,12 @@ class Product(Section):
         leaked = outcome_columns & set(self.features.names)
         if leaked:
             raise ValueError(f"{', '.join(sorted(leaked))}: known only with the outcome, so it cannot be a feature")
+        for rule in self.heuristic.rules:
+            unknown = names_in(rule.when) - set(self.features.names)
+            if unknown:
+                raise ValueError(
+                    f"heuristic.rules speak of features; in {rule.when!r} these are none: {', '.join(sorted(unknown))}"
+                )
         strangers = set(self.evaluation.slices) - set(self.features.categorical)
         if strangers:
             raise ValueError(

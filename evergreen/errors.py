@@ -13,6 +13,7 @@ EvergreenError
 ├── OverlapError         a row judges a model that was trained on it
 ├── ModelError           a model cannot be loaded, or answers nonsense
 ├── RegistryError        MLflow does not answer
+├── RollbackError        a version cannot be put back
 └── BackupError          a backup cannot be taken or restored
 
 Each message states the rule, the value received and the way out; the command line prints it without a stack trace.
@@ -68,6 +69,10 @@ class ModelError(EvergreenError):
 
 
 class RegistryError(EvergreenError):
+    pass
+
+
+class RollbackError(EvergreenError):
     pass
 
 

@@ -11,8 +11,16 @@ import pandas as pd
 from evergreen.errors import SourceError
 
 
-def evaluate(when: str, rows: pd.DataFrame) -> pd.Series:
-    """True, false or missing (dtype boolean) for each row.
+def names_in(when: str) -> set[str]:
+    """The columns that an expression speaks of, as identifiers. Raises ValueError where it is none."""
+    try:
+        return {node.id for node in ast.walk(_parsed(when)) if isinstance(node, ast.Name)}
+    except SyntaxError:
+        raise ValueError(f"{when!r} is not an expression such as distance > 4000 and origin == 'JFK'") from None
+
+
+def evaluate(when: str, rows: pd.DataFrame, key: str = "label.when", of: str = "delivered outcomes") -> pd.Series:
+    """True, false or missing (dtype boolean) for each row; `key` and `of` say in errors where it stands and what the rows are.
 
     pandas takes a missing text for unequal to any other: where a column that is compared with text is missing, so is the value.
     Raises SourceError where the expression cannot be computed on these columns, or is not a condition.
@@ -21,9 +29,9 @@ def evaluate(when: str, rows: pd.DataFrame) -> pd.Series:
         uses = _uses(rows.columns, when)
         values = _operands(rows, uses).eval(when, engine="python")
     except (TypeError, ValueError, SyntaxError, AttributeError, NotImplementedError, NameError) as problem:
-        raise SourceError(f"label.when: {when!r} cannot be computed on the delivered outcomes ({problem})") from None
+        raise SourceError(f"{key}: {when!r} cannot be computed on the {of} ({problem})") from None
     if not isinstance(values, pd.Series) or not pd.api.types.is_bool_dtype(values):
-        raise SourceError(f"label.when: {when!r} must be true or false for each outcome row")
+        raise SourceError(f"{key}: {when!r} must be true or false for each row of the {of}")
     texts = [name for name, use in uses.items() if use == "string"]
     return values.astype("boolean").mask(rows[texts].isna().any(axis=1))
 

@@ -51,7 +51,8 @@ class Evidence:
     log-loss of both recipes on prequential days, columns `candidate` and `champion`. `empty_inputs` are features without a single
     value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion.
     `latency_p99` is in seconds and `model_bytes` the size of the model file, None where nothing was measured. `new_process` is
-    what a process of its own found with that file: its seconds, or what went wrong; None where it was not asked.
+    what a process of its own found with that file: its seconds, or what went wrong; None where it was not asked. `champion_error`
+    is why a champion could not be judged, None where it could, or there is none.
     """
 
     card: pd.DataFrame
@@ -65,6 +66,7 @@ class Evidence:
     model_bytes: int | None = None
     new_process: float | str | None = None
     change: pd.DataFrame | None = None
+    champion_error: str | None = None
 
     @property
     def has_champion(self) -> bool:
@@ -166,6 +168,11 @@ def good_enough(evidence: Evidence, product: Product) -> Gate:
 
 def comparison(evidence: Evidence, product: Product) -> Gate:
     """The one comparison that decides: none for a first model, refresh for the champion's recipe, change for another."""
+    if evidence.champion_error:
+        sentence = (
+            f"The champion could not be judged ({evidence.champion_error}): nothing is promoted on that evidence."
+        )
+        return Gate("comparison", "primary", "not enough evidence", sentence)
     if not evidence.has_champion:
         return Gate("comparison", "primary", "pass", "There is no champion yet: beating the baselines is what decides.")
     if evidence.change is None:

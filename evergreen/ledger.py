@@ -7,7 +7,7 @@ whoever asks and however often a run is killed and repeated.
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,11 @@ class Ledger:
         """The entry of a key; None where there is none."""
         return next((entry for entry in self.entries() if entry["key"] == key), None)
 
-    def append(self, key: str, content: Entry) -> Entry:
-        """Record `content` under `key`, or return what is recorded under it already."""
+    def append(self, key: str, content: Entry | Callable[[list[Entry]], Entry]) -> Entry:
+        """Record `content` under `key`, or return what is recorded under it already.
+
+        A function is given the entries while nobody else appends: what follows from the newest one cannot be overtaken.
+        """
         with self.locked():
             entries = self.entries()
             recorded = next((entry for entry in entries if entry["key"] == key), None)
@@ -49,7 +52,7 @@ class Ledger:
             entry = {
                 "number": len(entries) + 1,
                 "key": key,
-                **content,
+                **(content(entries) if callable(content) else content),
                 "previous": entries[-1]["digest"] if entries else None,
             }
             entry = json.loads(json.dumps(entry, default=str))

@@ -14,7 +14,7 @@ from evergreen.evaluation import ALL_ROWS, pooled, score_card
 from evergreen.labeling import due_columns
 from evergreen.scoring import HEURISTIC
 
-SCORERS = {"served": "score", "baseline": "score_baseline", "first": "score_first"}
+SCORERS = {"served": "score", "baseline": "score_baseline", "previous": "score_previous", "first": "score_first"}
 SCORER_NAMES = {"served": "what we served", "baseline": "simple baseline", "first": "never retraining"}
 
 MEASURES = ["log_loss", "expected_cost", "squared_error", "label", "score", "calibration_gap"]
@@ -81,8 +81,8 @@ def empty_performance() -> pd.DataFrame:
 
 
 def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> dict[str, pd.DataFrame]:
-    """Each of these measures of a performance table by day, one column a scorer that was measured on some day."""
-    days = card[card["slice"] == ALL_ROWS].set_index(["day", "scorer"]).sort_index()
+    """Each of these measures of a performance table by day, one column a scorer that people are shown and that was measured."""
+    days = card[(card["slice"] == ALL_ROWS) & card.scorer.isin(SCORER_NAMES)].set_index(["day", "scorer"]).sort_index()
     return {name: days[name].unstack().dropna(axis="columns", how="all") for name in measures}
 
 

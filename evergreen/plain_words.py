@@ -10,6 +10,7 @@ import pandas as pd
 from evergreen.as_of import first_decidable_day
 from evergreen.config import Product
 from evergreen.health import Health, serves_today
+from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import sentence
 from evergreen.statistics import mean_interval
@@ -163,7 +164,11 @@ def _decisions_in_words(health: Health) -> list[str]:
     ]
     if not recent:
         return ["No retrain was decided in the last 7 days."]
-    return [f"Retrain of {short(date.fromisoformat(entry['as_of']))}. {sentence(entry)}" for entry in recent]
+    return [f"{_kind(entry)} of {short(date.fromisoformat(entry['as_of']))}. {sentence(entry)}" for entry in recent]
+
+
+def _kind(entry: Entry) -> str:
+    return str(entry.get("kind", "retrain")).capitalize()
 
 
 def _against(difference: float, other: str, product: Product) -> str:

@@ -1,6 +1,7 @@
-"""The promotion decision, and who serves when: the ledger of decisions is the truth.
+"""The promotion decision, and who serves when: the promotion ledger is the truth.
 
-An entry carries the serving state that follows from it, so that the state on any day is read and never reconstructed.
+An entry carries the serving state that follows from it, so that the state on any day is read and never reconstructed. An entry
+without a `kind` is the decision on a candidate; `rollback` is the other kind. `decision` says in a word what either did.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY
 
 ROLES = ("champion", "previous", "baseline", "first")
+ROLLED_BACK = "rolled back"
+SENSOR = "sensor: "
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,15 @@ def decide(gates: list[Gate]) -> Decision:
 
 
 def sentence(entry: Entry) -> str:
-    """A recorded decision as a sentence: what happened, to which version, on what evidence, and who asked for it."""
-    what = {"promoted": _promoted, "kept": _not_promoted, "held": _not_promoted}[entry["decision"]](entry)
+    """An entry as a sentence: what happened, to which version, on what evidence, and who asked for it."""
+    what = {"promoted": _promoted, ROLLED_BACK: _rolled_back}.get(entry["decision"], _not_promoted)(entry)
     return f"{entry['decision'].capitalize()}: {what}; asked for by {asked_for_by(entry)}."
+
+
+def _rolled_back(entry: Entry) -> str:
+    champion = entry["serving"]["champion"]
+    back = f"version {champion['version']} serves again" if champion else "the baseline serves"
+    return f"{back} instead of version {entry['withdrawn']}; {entry['reason'].rstrip('.')}"
 
 
 def _promoted(entry: Entry) -> str:
@@ -63,11 +72,11 @@ def _reason(gate: dict[str, Any]) -> str:
 
 
 def asked_for_by(entry: Entry) -> str:
-    """Who asked for a retrain: the schedule, a trigger or a hand."""
+    """Who asked: the schedule, a trigger or a hand, whose name may be known."""
     requested = str(entry["requested_by"])
-    return {"schedule": "the schedule", "hand": "hand"}.get(
-        requested, f"a trigger ({requested.removeprefix('sensor: ')})"
-    )
+    if requested.startswith(SENSOR):
+        return f"a trigger ({requested.removeprefix(SENSOR)})"
+    return "the schedule" if requested == "schedule" else requested
 
 
 def decision_id(product: str, day: date) -> str:
@@ -85,10 +94,12 @@ def serving_after(
 ) -> dict[str, Any]:
     """The serving state that follows a decision.
 
-    A state maps each of ROLES to a model record or None, and `base_rate` to the heuristic's answer. The newest baseline always
-    takes its place; the first champion ever stays as the yardstick of never retraining.
+    A state maps each of ROLES to a model record or None, `base_rate` to the heuristic's answer, and `withdrawn` to the versions
+    that were rolled back. The newest baseline always takes its place; the first champion ever stays as the yardstick of never
+    retraining.
     """
-    state = {role: before.get(role) for role in ROLES} | {"baseline": baseline, "base_rate": base_rate}
+    state = {role: before.get(role) for role in ROLES} | {"withdrawn": before.get("withdrawn", [])}
+    state |= {"baseline": baseline, "base_rate": base_rate}
     if outcome == "promoted":
         state |= {"champion": candidate, "previous": state["champion"], "first": state["first"] or candidate}
     return state
@@ -96,9 +107,20 @@ def serving_after(
 
 def refuse_older_day(entries: list[Entry], as_of: str) -> None:
     """Decisions are taken in the order of their days. Raises LedgerError where a later day was decided already."""
-    if entries and entries[-1]["as_of"] > as_of:
-        newest = entries[-1]["as_of"]
+    decided = decisions(entries)
+    if decided and decided[-1]["as_of"] > as_of:
+        newest = decided[-1]["as_of"]
         raise LedgerError(f"{as_of} cannot be decided any more, {newest} was: retrain for the newest day instead")
+
+
+def decisions(entries: list[Entry]) -> list[Entry]:
+    """The decisions on candidates alone."""
+    return [entry for entry in entries if "kind" not in entry]
+
+
+def serving_now(entries: list[Entry]) -> dict[str, Any]:
+    """The serving state after the newest entry; empty before the first."""
+    return dict(entries[-1]["serving"]) if entries else {}
 
 
 def in_effect(entries: list[Entry], day: date) -> list[Entry]:

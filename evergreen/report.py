@@ -17,9 +17,9 @@ from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.plain_words import short, span
-from evergreen.promotion import sentence
+from evergreen.promotion import ROLLED_BACK, decisions, sentence
 
-SIGNS = {"promoted": "▲", "kept": "○", "held": "◇"}
+SIGNS = {"promoted": "▲", "kept": "○", "held": "◇", ROLLED_BACK: "▼"}
 MOST_SHOWN = 8
 
 
@@ -35,7 +35,7 @@ def render(health: Health, product: Product) -> str:
         chart=_chart(health, product),
         costs=_costs(health),
         decisions=[_decision(entry) for entry in _shown_entries(health)[::-1]],
-        last=health.entries[-1] if health.entries else None,
+        last=next(iter(decisions(health.entries)[::-1]), None),
         drift=_drift(health),
         slices=_slices(health, product),
         labels=_labels(health),

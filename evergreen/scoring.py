@@ -1,7 +1,9 @@
 """Scoring by the ladder champion → previous → baseline → heuristic: every row is answered, and says by whom."""
 
-from collections.abc import Callable, Iterator, Sized
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -9,61 +11,97 @@ import pandas as pd
 
 from evergreen import wide
 from evergreen.config import Product
+from evergreen.errors import ModelError
+from evergreen.heuristics import answer_by_rules
 from evergreen.labeling import due_times
+from evergreen.promotion import ROLES
 from evergreen.tasks import Floats, task_of
 
 RUNGS = ("champion", "previous", "baseline")
 HEURISTIC = "heuristic"
 NO_VERSION = 0
 
+Table = pd.DataFrame | wide.Parts
 Predict = Callable[[dict[str, Any], Any], Floats]
 """A record's scores for a table, which is a frame or comes in parts."""
+Answer = tuple[Floats | None, str | None]
+"""Sound scores, or None with what went wrong."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A batch's scores, one a row, who gave them, and what failed on the way down the ladder."""
+    """A batch's scores, one a row, who gave them, and what failed on the way down the ladder.
+
+    `rules` names what of the heuristic answered each row; None where a model answered.
+    """
 
     scores: Floats
     served_by: str
     record: dict[str, Any] | None
     failures: list[str] = field(default_factory=list)
+    rules: list[str] | None = None
 
 
-def score_by_ladder(rows: Sized, serving: dict[str, Any], predict: Predict, product: Product) -> Scored:
-    """The answer of the first rung that gives sound scores.
+def ask_models(rows: Table, serving: dict[str, Any], predict: Predict, product: Product) -> dict[int, Answer]:
+    """What each version of a serving state says of the rows, asked once whatever its roles.
 
-    `serving` is a serving state (empty before the first decision); `predict(record, rows)` may raise anything. The heuristic
-    never raises: the training base rate, or before any training what the product declares.
+    `serving` is empty before the first decision; `predict(record, rows)` may raise anything, or not come back.
     """
+    records = {serving[role]["version"]: serving[role] for role in ROLES if serving.get(role)}
+    return {version: try_model(record, rows, predict, product) for version, record in records.items()}
+
+
+def score_by_ladder(rows: Table, serving: dict[str, Any], answers: Mapping[int, Answer], product: Product) -> Scored:
+    """The answer of the first rung whose model gave sound scores; the heuristic's where none did."""
     failures: list[str] = []
     for rung in RUNGS:
         record = serving.get(rung)
         if record is None:
             continue
-        scores, failure = try_model(record, rows, predict, product)
+        scores, failure = answers[record["version"]]
         if scores is not None:
             return Scored(scores, rung, record, failures)
         failures.append(f"{rung} (version {record['version']}): {failure}")
-    return Scored(np.full(len(rows), heuristic(serving, product)), HEURISTIC, None, failures)
+    parts: Iterable[pd.DataFrame] = [rows] if isinstance(rows, pd.DataFrame) else rows
+    said = [answer_by_rules(part, serving.get("base_rate"), product) for part in parts]
+    failures += dict.fromkeys(failure for part in said for failure in part.failures)
+    scores = np.concatenate([part.scores for part in said])
+    return Scored(scores, HEURISTIC, None, failures, [rule for part in said for rule in part.rules])
 
 
-def try_model(
-    record: dict[str, Any] | None, rows: Sized, predict: Predict, product: Product
-) -> tuple[Floats | None, str | None]:
-    """Sound scores, or None with what went wrong; (None, None) where there is no model."""
-    if record is None:
-        return None, None
+def try_model(record: dict[str, Any], rows: Table, predict: Predict, product: Product) -> Answer:
+    """Sound scores within the product's time limit, or None with what went wrong."""
     try:
-        scores = predict(record, rows)
+        scores = _within(product.service_levels.scoring_limit, lambda: predict(record, rows))
         task_of(product).check(scores, len(rows))
     except Exception as problem:  # whatever a model does wrong, the next rung answers
         return None, f"{type(problem).__name__}: {problem}"
     return scores, None
 
 
-def heuristic(serving: dict[str, Any], product: Product) -> float:
-    return float(serving.get("base_rate", product.heuristic.before_training))
+def _within(limit: timedelta, work: Callable[[], Floats]) -> Floats:
+    """What `work` returns or raises; ModelError where that takes longer than the limit.
+
+    The wait is bounded, not the work: Python cannot stop a thread, and a process for each model would cost every day seconds of
+    imports. A thread that hangs is left behind and ends with its process, at the latest at the end of the run.
+    """
+    done: list[Floats] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as problem:  # it is raised again below, where someone can answer
+            failed.append(problem)
+
+    worker = threading.Thread(target=run, name="evergreen-model", daemon=True)
+    worker.start()
+    worker.join(limit.total_seconds())
+    if failed:
+        raise failed[0]
+    if not done:
+        raise ModelError(f"no answer within {limit.total_seconds():g} s (service_levels.scoring_limit)")
+    return done[0]
 
 
 def keep_answers(made: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +120,8 @@ def predictions_in_parts(
     for rows in batch:
         part, first = slice(first, first + len(rows)), first + len(rows)
         beside = {name: None if values is None else values[part] for name, values in yardsticks.items()}
-        yield predictions(rows, replace(scored, scores=scored.scores[part]), beside, product, head)
+        rules = None if scored.rules is None else scored.rules[part]
+        yield predictions(rows, replace(scored, scores=scored.scores[part], rules=rules), beside, product, head)
 
 
 def predictions(
@@ -93,7 +132,7 @@ def predictions(
     `head` is the digest of the ledger entry in effect, None before the first. A yardstick that could not score is missing.
     """
     due = due_times(rows, product)
-    threshold = task_of(product).threshold()
+    threshold = threshold_of(scored.record, product)
     table = pd.DataFrame(
         {
             "id": due.id,
@@ -105,8 +144,14 @@ def predictions(
             "version": scored.record["version"] if scored.record else NO_VERSION,
             "threshold": threshold,
             "ledger_head": pd.Series(head or "", index=rows.index, dtype="str"),
+            "rule": pd.Series("" if scored.rules is None else scored.rules, index=rows.index, dtype="str"),
         }
     )
     for name, values in yardsticks.items():
         table[f"score_{name}"] = np.nan if values is None else values
     return table.astype({"version": "int64"})
+
+
+def threshold_of(record: dict[str, Any] | None, product: Product) -> float:
+    """A version acts from the threshold that it was promoted with; the heuristic, and a record that has none, from today's."""
+    return float((record or {}).get("threshold", task_of(product).threshold()))

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from evergreen import wide
 from evergreen.digests import FrameDigest
 from evergreen.errors import PartitionCorrupt, PartitionMissing
+from evergreen.ledger import Ledger
 
 Content = pd.DataFrame | Iterable[pd.DataFrame | pa.Table]
 """A table: a frame, or what is too wide for one, in parts."""
@@ -89,9 +90,19 @@ class Partition:
 
 @dataclass(frozen=True)
 class Store:
-    """The tables and documents of one product, below one folder."""
+    """The tables, documents, ledgers and model files of one product, below one folder."""
 
     root: Path
+
+    def ledger(self, name: str) -> Ledger:
+        return Ledger(self.root / "ledgers" / f"{name}.jsonl")
+
+    def model_path(self, digest: str) -> Path:
+        """Where scoring reads a model file; it is named by the SHA-256 of its content."""
+        return self.root / "models" / f"{digest}.skops"
+
+    def card_path(self, version: int) -> Path:
+        return self.root / "cards" / f"version-{version}.md"
 
     def path(self, table: str, day: date) -> Path:
         return self.root / f"{table}/day={day}/part-0.parquet"

@@ -10,7 +10,8 @@ import pandas as pd
 from evergreen.as_of import AsOf
 from evergreen.evaluation import summarize
 from evergreen.ledger import Entry
-from evergreen.monitoring import SCORERS, live_rows
+from evergreen.monitoring import SCORER_NAMES, SCORERS, live_rows
+from evergreen.promotion import ROLLED_BACK, asked_for_by, decisions
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def summarize_life(view: AsOf, entries: list[Entry]) -> Summary:
         rows_in=rows_in,
         quarantined=rows_in - len(accepted),
         pending=int(coverage.mature.sum() - coverage.labelled.sum()),
-        retrains=Counter(entry["requested_by"] for entry in entries),
+        retrains=Counter(entry["requested_by"] for entry in decisions(entries)),
         outcomes=Counter(_outcome(entry) for entry in entries),
         live=_compare(view, live_days),
         live_days=live_days,
@@ -51,6 +52,8 @@ def summarize_life(view: AsOf, entries: list[Entry]) -> Summary:
 
 
 def _outcome(entry: Entry) -> str:
+    if entry["decision"] == ROLLED_BACK:
+        return f"{ROLLED_BACK} by {asked_for_by(entry)}"
     return "promoted" if entry["decision"] == "promoted" else f"{entry['decision']} by {entry['deciding_gate']}"
 
 
@@ -65,5 +68,6 @@ def _compare(view: AsOf, days: list[date]) -> dict[str, dict[str, Any]]:
     if not days:
         return {}
     rows = live_rows(view, days).rows
-    rows = rows[rows[list(SCORERS.values())].notna().all(axis=1)]
-    return {scorer: summarize(rows, rows[column].to_numpy(), view.product) for scorer, column in SCORERS.items()}
+    compared = {scorer: SCORERS[scorer] for scorer in SCORER_NAMES}
+    rows = rows[rows[list(compared.values())].notna().all(axis=1)]
+    return {scorer: summarize(rows, rows[column].to_numpy(), view.product) for scorer, column in compared.items()}

@@ -15,6 +15,7 @@ from pipelines.failures import failure_reason
 from pipelines.jobs import daily_name, retrain_name
 from pipelines.resources import Home
 
+NO_DAY = "no day"
 REASONS = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 
 
@@ -26,7 +27,7 @@ def record_failure(product: Product, home: Home, instance: dg.DagsterInstance, r
     content = {
         "event": "failed",
         "job": run.job_name,
-        "day": run.tags.get(tags.PARTITION, "no day"),
+        "day": run.tags.get(tags.PARTITION, NO_DAY),
         "reason": failure_reason(events),
         "severity": "critical" if run.job_name == daily_name(product) else "warning",
         "at": datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds"),
@@ -95,7 +96,7 @@ def _is_mended(failure: Entry, product: Product, instance: dg.DagsterInstance) -
     record = instance.get_run_record_by_id(failure["key"])
     if record is None:
         return True
-    later_counts = failure["job"] == retrain_name(product)
+    later_counts = failure["job"] == retrain_name(product) or failure["day"] == NO_DAY
     done = instance.get_runs(
         dg.RunsFilter(
             job_name=failure["job"],
@@ -104,4 +105,4 @@ def _is_mended(failure: Entry, product: Product, instance: dg.DagsterInstance) -
             created_after=record.create_timestamp,
         )
     )
-    return any(run.tags.get(tags.PARTITION, "") >= failure["day"] for run in done)
+    return any(run.tags.get(tags.PARTITION, NO_DAY) >= failure["day"] for run in done)

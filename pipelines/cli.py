@@ -1,5 +1,5 @@
-"""The command line: `evergreen replay | status | alerts | explain | evaluation-set | experiment | validate-config | ui`, and
-the care of a home.
+"""The command line: `evergreen replay | status | alerts | explain | evaluation-set | experiment | validate-config | ui`, who
+serves, and the care of a home.
 
 Heavy imports wait inside the commands, so that `--help` answers at once.
 """
@@ -15,6 +15,7 @@ import typer
 from evergreen.errors import EvergreenError
 from pipelines.care_cli import care_app
 from pipelines.evaluation_cli import evaluation_app
+from pipelines.serving_cli import serving_app
 
 if TYPE_CHECKING:
     from evergreen.config import Product
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Continual learning that stays right in production.",
 )
+app.add_typer(serving_app)
 app.add_typer(care_app)
 app.add_typer(evaluation_app)
 ProductName = Annotated[

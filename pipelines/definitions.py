@@ -11,6 +11,7 @@ from pipelines.care_job import care_definitions
 from pipelines.jobs import daily_job, experiment_job, product_assets, retrain_job
 from pipelines.registry import Registry
 from pipelines.resources import Home
+from pipelines.rollback_job import rollback_job
 from pipelines.schedules import daily_schedule, retrain_schedule
 from pipelines.sensors import product_sensors
 
@@ -19,7 +20,7 @@ def product_definitions(product: Product) -> dg.Definitions:
     """Everything that one product file stands for."""
     loop = dg.Definitions(
         assets=product_assets(product),
-        jobs=[daily_job(product), retrain_job(product), experiment_job(product)],
+        jobs=[daily_job(product), retrain_job(product), rollback_job(product), experiment_job(product)],
         schedules=[daily_schedule(product), retrain_schedule(product)],
         sensors=product_sensors(product),
     )

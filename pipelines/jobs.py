@@ -41,6 +41,10 @@ def retrain_name(product: Product) -> str:
     return f"{product.name}_retrain"
 
 
+def rollback_name(product: Product) -> str:
+    return f"{product.name}_rollback"
+
+
 def experiment_name(product: Product) -> str:
     return f"{product.name}_experiment"
 

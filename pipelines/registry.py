@@ -3,6 +3,7 @@
 Scoring does not depend on it: a registered file is kept in the home under its digest, and is fetched only where it is missing.
 """
 
+import json
 import logging
 import os
 import tempfile
@@ -20,7 +21,7 @@ from evergreen.databases import connected, first_line, hidden
 from evergreen.digests import digest_file
 from evergreen.errors import DatabaseError, RegistryError
 from evergreen.promotion import ROLES
-from evergreen.storage import write_bytes
+from evergreen.storage import Store, write_bytes
 from pipelines import places
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class Registry(dg.ConfigurableResource):
             for name, figure in figures.items():
                 client.log_figure(run_id, figure, f"{name}.png")
 
+    def log_text(self, run_id: str, text: str, file: str) -> None:
+        """Keep a text with a training's run."""
+        with self._connected() as client:
+            client.log_text(run_id, text, file)
+
     def log_experiment(
         self,
         experiment: str,
@@ -139,7 +145,26 @@ class Registry(dg.ConfigurableResource):
                     client.set_registered_model_alias(product, alias, wanted[alias])
                 else:
                     client.delete_registered_model_alias(product, alias)
+        write_bytes(json.dumps(wanted).encode(), self._projected(product))
         return moved
+
+    def follow(self, product: str, serving: Mapping[str, Any]) -> str | None:
+        """Project where the ledger has moved since the last time, which a kill or a silent MLflow may have prevented.
+
+        Returns why that failed, None where all is well: what the aliases say decides nothing, and the next day tries again.
+        """
+        marker = self._projected(product)
+        if not serving or (marker.exists() and json.loads(marker.read_text()) == _wanted_aliases(serving)):
+            return None
+        try:
+            self.project(product, serving)
+        except RegistryError as problem:
+            return f"MLflow's aliases are left behind the ledger: {problem}"
+        return None
+
+    def _projected(self, product: str) -> Path:
+        """What the aliases were last made to say."""
+        return Path(self.home) / product / "aliases.json"
 
     def misplaced(self, product: str, serving: Mapping[str, Any]) -> list[str]:
         """The aliases of ours that do not say what the ledger says."""
@@ -250,7 +275,7 @@ class Registry(dg.ConfigurableResource):
             client.create_registered_model(name)
 
     def _kept(self, product: str, digest: str) -> Path:
-        return Path(self.home) / product / "models" / f"{digest}.skops"
+        return Store(Path(self.home) / product).model_path(digest)
 
     def _fetch(self, product: str, version: int) -> Path:
         """Copy a registered model file into the home, under its digest."""
@@ -303,6 +328,11 @@ class Registry(dg.ConfigurableResource):
                 pass
         except DatabaseError as problem:
             raise RegistryError(f"{problem}, and run the same day again; scoring goes on meanwhile") from None
+
+
+def registry_here() -> Registry:
+    """The registry of this installation, outside a run."""
+    return Registry(home=str(places.home()), tracking_uri=places.tracking_uri())
 
 
 def _wanted_aliases(serving: Mapping[str, Any]) -> dict[str, str]:

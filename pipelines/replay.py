@@ -18,17 +18,18 @@ from croniter import croniter
 
 from evergreen.config import FilesSource, Product
 from evergreen.errors import EvergreenError
+from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY, Periods
-from evergreen.promotion import decision_id, serving_as_of
+from evergreen.promotion import ROLLED_BACK, serving_as_of
 from evergreen.sources import import_function
 from pipelines import places, tags
 from pipelines.failures import RunFailed, explain_failure
 from pipelines.instance import close_interrupted_runs, days_left, opened_instance, succeeded
-from pipelines.jobs import daily_name, retrain_name
+from pipelines.jobs import daily_name, retrain_name, rollback_name
 from pipelines.registry import Registry
 from pipelines.resources import Home
 from pipelines.schedules import daily_schedule, retrain_schedule
-from pipelines.sensors import retrain_sensor
+from pipelines.sensors import retrain_sensor, rollback_sensor
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -70,7 +71,7 @@ class Replay:
 
     def run(self, last: date, watcher: Watcher) -> int:
         """Every day up to `last` that is not done yet; returns how many were done. Raises RunFailed at the first run that fails."""
-        jobs = {daily_name(self.product), retrain_name(self.product)}
+        jobs = {daily_name(self.product), retrain_name(self.product), rollback_name(self.product)}
         if close_interrupted_runs(self.instance, jobs, tags.IN_PROCESS):
             watcher.note("A run that was interrupted is done again.")
         self._repair_aliases(watcher)
@@ -103,8 +104,9 @@ class Replay:
         for moment, schedule in self._ticks(day):
             for request in self._schedule_requests(schedule, moment):
                 happened += self._carry_out(schedule.job_name, request)
-            for request in self._sensor_requests():
-                happened += self._carry_out(retrain_name(self.product), request)
+            for build, job in ((rollback_sensor, rollback_name), (retrain_sensor, retrain_name)):
+                for request in self._sensor_requests(build(self.product).name):
+                    happened += self._carry_out(job(self.product), request)
         return happened
 
     def _ticks(self, day: date) -> list[tuple[datetime, dg.ScheduleDefinition]]:
@@ -125,8 +127,8 @@ class Replay:
         with Tick(self.instance, moment, self.definitions.get_repository_def(), self.home) as context:
             return list(schedule.evaluate_tick(context).run_requests or [])
 
-    def _sensor_requests(self) -> list[dg.RunRequest]:
-        sensor = self.definitions.resolve_sensor_def(retrain_sensor(self.product).name)
+    def _sensor_requests(self, name: str) -> list[dg.RunRequest]:
+        sensor = self.definitions.resolve_sensor_def(name)
         with dg.build_sensor_context(
             self.instance,
             repository_def=self.definitions.get_repository_def(),
@@ -136,24 +138,21 @@ class Replay:
             return list(sensor.evaluate_tick(context).run_requests or [])
 
     def _carry_out(self, job: str, request: dg.RunRequest) -> list[str]:
-        """Execute a request unless it was carried out before; returns the decision, if it made one, in words."""
+        """Execute a request unless it was carried out before; returns what it entered in the promotion ledger, in words."""
+        ledger = self.home.promotions(self.product)
+        before = len(ledger.entries())
         if request.run_key and succeeded(self.instance, request.run_key):
             return []
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=request.partition_key,
             tags={**request.tags, tags.RUN_KEY: request.run_key or "", tags.IN_PROCESS: "true"},
-            run_config=QUIET,
+            run_config={**QUIET, **request.run_config},
             raise_on_error=False,
         )
         if not result.success:
             raise RunFailed(explain_failure(result, job, request.partition_key or ""))
-        if job != retrain_name(self.product):
-            return []
-        entry = self.home.promotions(self.product).find(
-            decision_id(self.product.name, date.fromisoformat(str(request.partition_key)))
-        )
-        return [f"retrain ({entry['requested_by']}): {entry['decision']} by {entry['deciding_gate']}"] if entry else []
+        return [_in_words(entry) for entry in ledger.entries()[before:]]
 
     def _repair_aliases(self, watcher: Watcher) -> None:
         """MLflow's aliases follow the ledger: what a killed promotion left undone is done here."""
@@ -167,6 +166,12 @@ class Replay:
             return
         if moved:
             watcher.note(f"MLflow aliases repaired from the ledger: {', '.join(moved)}.")
+
+
+def _in_words(entry: Entry) -> str:
+    if entry["decision"] == ROLLED_BACK:
+        return f"rollback: {entry['reason']}"
+    return f"retrain ({entry['requested_by']}): {entry['decision']} by {entry['deciding_gate']}"
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Home(dg.ConfigurableResource):
         return open_source(product.source, Periods.of(product.time), Path(self.path))
 
     def _ledger(self, product: Product, name: str) -> Ledger:
-        return Ledger(Path(self.path) / product.name / "ledgers" / f"{name}.jsonl")
+        return self.store(product).ledger(name)
 
 
 @cache

@@ -7,7 +7,7 @@ import dagster as dg
 from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.periods import Periods
-from evergreen.promotion import decision_id
+from evergreen.promotion import decision_id, decisions
 from evergreen.training import evidence_missing
 from pipelines import tags
 from pipelines.instance import days_left, days_underway
@@ -63,7 +63,7 @@ def retrain_schedule(product: Product) -> dg.ScheduleDefinition:
             return dg.SkipReason("no day has been monitored yet")
         day = monitored[-1]
         key = decision_id(product.name, day)
-        decided = home.promotions(product).entries()
+        decided = decisions(home.promotions(product).entries())
         if decided and decided[-1]["as_of"] >= str(day):
             return dg.SkipReason(f"{key} is decided already, or a later day is")
         if missing := evidence_missing(

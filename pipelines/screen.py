@@ -17,7 +17,7 @@ from evergreen.explain import Explanation
 from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.periods import ONE_DAY
-from evergreen.promotion import serving_as_of
+from evergreen.promotion import ROLLED_BACK, decisions, sentence, serving_as_of
 from evergreen.summary import Summary, summarize_life
 from pipelines.resources import Home
 
@@ -118,8 +118,10 @@ def print_status(product: Product, home: Home) -> None:
     table = Table("", "", title=f"{product.name} at the end of {last}", show_header=False)
     table.add_row("serves next", _serving(product, serving_as_of(entries, last + ONE_DAY)))
     table.add_row("retrain decision", store.read_document("retrain_decision", last)["sentence"])
-    if entries:
-        newest = entries[-1]
+    if entries and entries[-1]["decision"] == ROLLED_BACK:
+        table.add_row("last rollback", f"{entries[-1]['as_of']}. {escape(sentence(entries[-1]))}")
+    if decided := decisions(entries):
+        newest = decided[-1]
         deciding = next(gate for gate in newest["gates"] if gate["name"] == newest["deciding_gate"])
         table.add_row(
             "last retrain",
@@ -158,7 +160,7 @@ def _serving(product: Product, entry: dict[str, Any] | None) -> str:
         return f"the heuristic, until {first_decidable_day(product) + ONE_DAY} at the earliest: too few mature days to train and judge"
     champion = entry["serving"]["champion"]
     if champion is None:
-        return f"the baseline, v{entry['serving']['baseline']['version']}: no candidate has passed the gates yet"
+        return f"the baseline, v{entry['serving']['baseline']['version']}: there is no champion"
     return f"champion v{champion['version']}, trained through {champion['trained_through']}, decided as of {champion['as_of']}"
 
 

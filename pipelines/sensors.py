@@ -9,20 +9,22 @@ import dagster as dg
 from evergreen.config import FilesSource, Product
 from evergreen.deliveries import look_for_arrivals
 from evergreen.periods import Periods, days_between
-from evergreen.promotion import decision_id
+from evergreen.promotion import decision_id, serving_now
+from evergreen.rollback import rollback_key
 from evergreen.sources import daily_files
 from pipelines import tags
 from pipelines.alerting import look_and_tell, record_failure
 from pipelines.instance import days_underway
-from pipelines.jobs import care_name, daily_key, daily_name, retrain_name
+from pipelines.jobs import care_name, daily_key, daily_name, retrain_name, rollback_name
 from pipelines.resources import Home
+from pipelines.rollback_job import rollback_config
 
 
 def product_sensors(product: Product) -> list[dg.SensorDefinition]:
     """A product's sensors; whether a delivery was corrected can be seen of files alone."""
     source = product.source
     files = [deliveries_sensor(product, source)] if isinstance(source, FilesSource) else []
-    return [retrain_sensor(product), failure_sensor(product), alert_sensor(product), *files]
+    return [retrain_sensor(product), rollback_sensor(product), failure_sensor(product), alert_sensor(product), *files]
 
 
 def retrain_sensor(product: Product) -> dg.SensorDefinition:
@@ -49,6 +51,37 @@ def retrain_sensor(product: Product) -> dg.SensorDefinition:
             run_key=f"retrain/{key}",
             partition_key=str(days[-1]),
             tags={tags.REQUESTED_BY: f"sensor: {', '.join(decision['fired'])}"},
+        )
+
+    return sensor
+
+
+def rollback_sensor(product: Product) -> dg.SensorDefinition:
+    """Requests a rollback when the newest day proves the champion worse than the one before it; once a day."""
+
+    @dg.sensor(
+        name=f"{product.name}_rollback_sensor",
+        job_name=rollback_name(product),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests a rollback when the champion is proven worse than the one before it (see retrain_decision).",
+    )
+    def sensor(home: Home) -> dg.RunRequest | dg.SkipReason:
+        store, entries = home.store(product), home.promotions(product).entries()
+        days = store.document_days("retrain_decision")
+        if not days:
+            return dg.SkipReason("no day has been monitored yet")
+        decision = store.read_document("retrain_decision", days[-1]).get("rollback", {})
+        if not decision.get("roll_back"):
+            return dg.SkipReason(f"{days[-1]}: {decision.get('sentence', 'not judged')}")
+        champion = serving_now(entries)["champion"]
+        if champion is None or champion["version"] != decision["champion"]:
+            return dg.SkipReason(f"version {decision['champion']} serves no more")
+        return dg.RunRequest(
+            run_key=rollback_key(product.name, str(days[-1])),
+            run_config=rollback_config(
+                product, reason=decision["sentence"], to=decision["previous"], day=str(days[-1])
+            ),
         )
 
     return sensor
@@ -91,7 +124,7 @@ def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinit
 
 def failure_sensor(product: Product) -> dg.SensorDefinition:
     """Puts each failed run of the product on record, once; the alert sensor tells of it. Experiments have a reader already."""
-    jobs = {daily_name(product), retrain_name(product), care_name(product)}
+    jobs = {daily_name(product), retrain_name(product), rollback_name(product), care_name(product)}
 
     @dg.run_failure_sensor(
         name=f"{product.name}_failure_sensor",

@@ -55,6 +55,12 @@ def test_values_never_change_after_load():
         ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),
         ({"retraining": {"schedule": "hourly"}}, "'hourly' is neither daily, weekly nor a cron line of five fields"),
         ({"retraining": {"cooldown": "12h"}}, "12h is not a number of whole days: write 1d, 7d, 28d"),
+        ({"rollback": {"at_least": "8d", "over": "7d"}}, "over must not be shorter than at_least"),
+        ({"heuristic": {"rules": [{"when": "told_at > 1", "then": {"probability": 1}}]}}, "these are none: told_at"),
+        (
+            {"heuristic": {"rules": [{"when": "amount >", "then": {"probability": 1}}]}},
+            "'amount >' is not an expression",
+        ),
         ({"alerts": {"channels": []}}, "alerts.channels: List should have at least 1 item"),
         ({"alerts": {"channels": [{"kind": "log"}, {"kind": "log"}]}}, "told twice: log"),
         ({"alerts": {"channels": [{"kind": "pager"}]}}, "does not match any of the expected tags"),

@@ -189,8 +189,8 @@ def test_a_fixed_delay_is_counted_in_hours_also_when_the_clocks_change():
         ("returned > 'x'", "cannot be computed on the delivered outcomes"),
         ("True if returned else False", "cannot be computed on the delivered outcomes"),
         ("returned.nosuch()", "cannot be computed on the delivered outcomes"),
-        ("price + 1", "must be true or false for each outcome row"),
-        ("1 > 0", "must be true or false for each outcome row"),
+        ("price + 1", "must be true or false for each row"),
+        ("1 > 0", "must be true or false for each row"),
     ],
 )
 def test_an_expression_that_gives_no_label_is_refused_and_quoted(when, message):

@@ -31,6 +31,7 @@ def live(labelled=(2, 1), mature=(2, 1), first=(0.5, 0.5, None)):
             "color": ["red", "blue", "red"],
             "score": [0.8, 0.1, 0.25],
             "score_baseline": [0.5, 0.5, 0.5],
+            "score_previous": np.nan,
             "score_first": np.array(first, dtype=float),
             "version": [3, 3, 0],
             "served_by": ["champion", "champion", "heuristic"],

@@ -18,7 +18,8 @@ ENTRIES = [
 def score(store, product, number, served_by, answers):
     rows = store.read("batch", day(number))
     record = None if served_by == "heuristic" else {"version": 3}
-    yardsticks = {name: None if served_by == "heuristic" else np.full(len(rows), 0.5) for name in ("baseline", "first")}
+    others = {name: None if served_by == "heuristic" else np.full(len(rows), 0.5) for name in ("baseline", "first")}
+    yardsticks = others | {"previous": None}
     table = predictions(rows, Scored(np.array(answers), served_by, record), yardsticks, product, "head")
     store.write("predictions", day(number), table)
     view = AsOf(store, product, day(number))

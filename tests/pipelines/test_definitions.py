@@ -19,7 +19,7 @@ def test_importing_the_definitions_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
-def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_four_sensors(tmp_path, monkeypatch):
+def test_a_product_is_fifteen_assets_four_jobs_two_schedules_and_five_sensors(tmp_path, monkeypatch):
     from pipelines.definitions import build_definitions
 
     (tmp_path / "products").mkdir()
@@ -30,13 +30,19 @@ def test_a_product_is_fifteen_assets_three_jobs_two_schedules_and_four_sensors(t
     repository = definitions.get_repository_def()
 
     assert len(list(definitions.resolve_asset_graph().get_all_asset_keys())) == 15
-    assert {job.name for job in repository.get_all_jobs()} >= {"flights_daily", "flights_retrain", "flights_experiment"}
+    assert {job.name for job in repository.get_all_jobs()} >= {
+        "flights_daily",
+        "flights_retrain",
+        "flights_rollback",
+        "flights_experiment",
+    }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "flights_daily_schedule",
         "flights_retrain_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "flights_retrain_sensor",
+        "flights_rollback_sensor",
         "flights_failure_sensor",
         "flights_deliveries_sensor",
         "flights_alert_sensor",

@@ -1,0 +1,79 @@
+"""Whether the champion harms: on mature days that both scored, it is compared with the champion before it.
+
+A pure decision from a day's record, taken by the daily run, carried out by a sensor, and called by any backtest alike.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from evergreen.config import RollbackPolicy
+from evergreen.evaluation import by_day
+from evergreen.ledger import Entry
+from evergreen.promotion import serving_as_of, serving_now
+from evergreen.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class RollbackDecision:
+    """Whether to roll back, and why in a sentence; the numbers are None where there is not enough evidence.
+
+    `mean`, `low`, `high`: log-loss of the champion over the previous version's, a row, over `days` days.
+    """
+
+    roll_back: bool
+    sentence: str
+    champion: int | None = None
+    previous: int | None = None
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    days: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def decide(card: pd.DataFrame, entries: list[Entry], policy: RollbackPolicy) -> RollbackDecision:
+    """`card` is the performance table as it is known today, `entries` are those in effect."""
+    serving = serving_now(entries)
+    champion, previous = (serving.get(role) for role in ("champion", "previous"))
+    if champion is None or previous is None:
+        return RollbackDecision(False, "There is no champion with one before it to compare with.")
+    versions = champion["version"], previous["version"]
+    excess = daily_excess(card, entries).iloc[-policy.over.days :]
+    interval = mean_interval(excess.to_list(), policy.confidence) if len(excess) >= policy.at_least.days else None
+    if interval is None:
+        needed = f"not enough evidence (n={len(excess)} days that both scored, {policy.at_least.days} are needed)"
+        return RollbackDecision(
+            False, f"Version {versions[0]} against {versions[1]}: {needed}.", *versions, days=len(excess)
+        )
+    worse = interval.low > 0
+    sentence = (
+        f"Version {versions[0]} is {'' if worse else 'not '}proven worse than version {versions[1]}: log-loss differs by {interval}, "
+        f"{policy.confidence:.0%} confidence."
+    )
+    return RollbackDecision(
+        worse and policy.automatic, sentence, *versions, interval.mean, interval.low, interval.high, interval.days
+    )
+
+
+def daily_excess(card: pd.DataFrame, entries: list[Entry]) -> pd.Series:
+    """The champion's log-loss over the previous version's, on the days on which these two were what they are now."""
+    today = _pair(serving_now(entries))
+    answered = card[(card.scorer != "served") | (card.served_by == "champion")]
+    days = by_day(answered, "log_loss").reindex(columns=["served", "previous"])
+    same = [_pair_on(pd.Timestamp(day).date(), entries) == today for day in days.index]
+    return (days.served - days.previous)[same].dropna()
+
+
+def _pair_on(day: date, entries: list[Entry]) -> tuple[int | None, int | None]:
+    entry = serving_as_of(entries, day)
+    return _pair(entry["serving"] if entry else {})
+
+
+def _pair(serving: dict[str, Any]) -> tuple[int | None, int | None]:
+    champion, previous = ((serving.get(role) or {}).get("version") for role in ("champion", "previous"))
+    return champion, previous

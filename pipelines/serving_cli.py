@@ -1,0 +1,98 @@
+"""The command line's hand on who serves: `evergreen rollback | timeline`."""
+
+import getpass
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from evergreen.config import Product
+    from evergreen.storage import Store
+    from evergreen.timeline import Reign
+
+serving_app = typer.Typer()
+ProductName = Annotated[
+    str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
+]
+
+
+@serving_app.command()
+def rollback(
+    product: ProductName,
+    reason: Annotated[str, typer.Option(help="why, for those who read the ledger later")],
+    to: Annotated[int | None, typer.Option(help="the version; default: the champion before this one")] = None,
+    by: Annotated[str | None, typer.Option(help="who asks; default: the user of this machine")] = None,
+) -> None:
+    """Put an earlier version back: model, features and threshold together; the next scoring uses it."""
+    from evergreen.promotion import sentence
+    from evergreen.rollback import Request, roll_back
+
+    found, store = _opened(product)
+    request = Request(uuid.uuid4().hex[:12], to, reason, f"hand ({by or getpass.getuser()})")
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = roll_back(store.ledger("promotions"), store, found, request, at, lambda record: _fetch(found, record))
+    print(f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first day that is not yet scored.", flush=True)
+    _follow(found, entry["serving"])
+
+
+@serving_app.command()
+def timeline(
+    product: ProductName = "flights",
+    as_json: Annotated[bool, typer.Option("--json", help="for a program to read")] = False,
+) -> None:
+    """Which version served from when to when, by what evidence, moved by whom; the ledger's chain of digests is checked."""
+    from evergreen.timeline import timeline as served
+
+    found, store = _opened(product)
+    entries = store.ledger("promotions").entries()
+    reigns = served(entries, store, found.time.start)
+    if as_json:
+        print(
+            json.dumps(
+                {"entries": len(entries), "reigns": [reign.as_dict() for reign in reigns]}, default=str, indent=1
+            )
+        )
+        return
+    _print_reigns(reigns)
+    head = f", the newest is {entries[-1]['digest']}" if entries else ""
+    print(
+        f"Checked: each of {len(entries)} ledger entries carries the digest of the one before{head}; every scored day names one."
+    )
+
+
+def _print_reigns(reigns: "list[Reign]") -> None:
+    from evergreen.timeline import server_name
+
+    for reign in reigns:
+        last = f"to {reign.last}" if reign.last else "on        "
+        days = f"{reign.days} scored day{'' if reign.days == 1 else 's'}"
+        print(f"{reign.first} {last}  {server_name((reign.served_by, reign.version))}, {days}")
+        for other, count in reign.otherwise.items():
+            print(f"    on {count} of these the {other} answered")
+        print(f"    {reign.evidence}")
+
+
+def _opened(name: str) -> "tuple[Product, Store]":
+    """A product and its store, without Dagster: a rollback is asked for in a hurry."""
+    from evergreen.product_files import find_product
+    from evergreen.storage import Store
+    from pipelines import places
+
+    return find_product(places.configs() / "products", name), Store(places.home() / name)
+
+
+def _fetch(product: "Product", record: dict[str, Any]) -> None:
+    from pipelines.registry import registry_here
+
+    registry_here().fetch(product.name, record["version"])
+
+
+def _follow(product: "Product", serving: dict[str, Any]) -> None:
+    """Move MLflow's aliases; what is recorded counts, whether or not MLflow answers."""
+    from pipelines.registry import registry_here
+
+    if problem := registry_here().follow(product.name, serving):
+        print(f"{problem}\nThe next daily run tries again.")
