@@ -41,8 +41,8 @@ def write_settings() -> Path:
 
 
 def settings_are_shipped() -> bool:
-    """Whether the home has the settings that every start writes there."""
-    return all(_current(name) == content for name, content in _wanted().items())
+    """Whether the home has the settings for the daemon that every start writes there."""
+    return _current(DAEMON) == _base()
 
 
 def _wanted() -> dict[str, bytes]:

@@ -132,7 +132,11 @@ def test_live_rows_join_what_came_true_with_what_was_predicted_for_it(tmp_path):
     live_a_day(store, product, 1, orders(1, ["a", "b"]))
     batch = store.read("batch", day(1))
     scored = Scored(np.array([0.7, 0.2]), "champion", {"version": 3})
-    store.write("predictions", day(1), predictions(batch, scored, {"baseline": None, "first": None}, product, "abc"))
+    store.write(
+        "predictions",
+        day(1),
+        predictions(batch, scored, {"baseline": None, "previous": None, "first": None}, product, "abc"),
+    )
     live_a_day(store, product, 2, orders(2, ["c"]), returns({"a": True}, at(2)))
     joined = live_rows(AsOf(store, product, day(2)), [day(1)])
     assert joined.rows[["order_id", "label", "score", "version", "served_by"]].to_numpy().tolist() == [

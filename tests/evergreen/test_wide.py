@@ -62,7 +62,9 @@ def live(folder, product, by_pandas):
         store.write(
             "predictions",
             today,
-            predictions_in_parts(rows, scored, {"baseline": scores / 2, "first": None}, product, "abc"),
+            predictions_in_parts(
+                rows, scored, {"baseline": scores / 2, "previous": None, "first": None}, product, "abc"
+            ),
         )
         assert all(store.digest(table, today) == digest_frame(store.read(table, today)) for table in TABLES)
         held |= {

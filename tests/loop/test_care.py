@@ -209,7 +209,9 @@ ITSELF = True
 def test_the_doctor_names_one_damage_and_nothing_else(loop, damage, named, mended_by):
     damage(loop)
 
-    [finding] = examined(loop, mend=True)
+    found = examined(loop, mend=True)
+    assert len(found) == 1, found
+    [finding] = found
     assert named in finding.what
     assert (finding.cure is not None) == mended_by
     assert mended_by == PERSON or examined(loop) == []
