@@ -8,9 +8,10 @@ a Parquet file, without waiting for the disk. Where the loop retrained it fits t
 and the champion on the same rows, and saves them. Evergreen's functions are called for what is the same by definition: the models,
 the score card, the distances.
 
-There are no ledgers, gates, triggers, digests, explanations or pages: who trains when and who is promoted, it is told. An order is a
-line of JSON, `day` and `decision` (the loop's ledger entry as of that day, or null); the answer is one too: `wall` and `cpu` seconds
-and `mean_score`, by which the caller sees that the same models scored the same rows.
+There are no ledgers, gates, triggers, digests, explanations or pages: who trains when, on what, and who is promoted, it is told. An
+order is a line of JSON: `day`, and where the loop retrained as of that day, `decision` (its ledger entry) and `manifest` (its
+training set), null elsewhere. The answer is one too: `wall` and `cpu` seconds and `mean_score`, by which the caller sees that the same
+models scored the same rows.
 """
 
 import json
@@ -46,7 +47,7 @@ class ByHand:
     pipelines: dict[int, Any] = field(default_factory=dict)
     profile: dict[str, Any] | None = None
 
-    def live_through(self, day: date, decision: dict[str, Any] | None) -> float:
+    def live_through(self, day: date, decision: dict[str, Any] | None, manifest: dict[str, Any] | None) -> float:
         """A day, and the retrain after it where there was one; returns the mean score."""
         events, outcomes = (pd.read_parquet(self.landing / kind / f"{day}.parquet") for kind in ("events", "outcomes"))
         self._write("raw_events", day, events)
@@ -60,8 +61,8 @@ class ByHand:
         self._write("predictions", day, scores)
         self._judge(day - ONE_DAY)
         self._measure_drift(day)
-        if decision:
-            self._retrain(decision)
+        if decision and manifest:
+            self._retrain(decision, manifest)
         return float(scores.score.mean())
 
     def _score(self, batch: pd.DataFrame) -> pd.DataFrame:
@@ -101,14 +102,14 @@ class ByHand:
         ours = scores.score[scores.version == self.serving["champion"]["version"]].to_numpy()
         self._write("drift", day, drift.compare(self.profile, self._read("batch", days), ours))
 
-    def _retrain(self, decision: dict[str, Any]) -> None:
+    def _retrain(self, decision: dict[str, Any], manifest: dict[str, Any]) -> None:
         """Fit both models to the days that the loop trained on, judge them on those that it judged on, and serve as it decided."""
         as_of, judged_on = date.fromisoformat(decision["as_of"]), pd.DatetimeIndex(decision["evaluation"]["days"])
-        training = decision["training"]
-        first = date.fromisoformat(training["first_day"])
-        rows = self._rows(days_between(first, judged_on[-1].date()), as_of)
-        known, judging = rows[rows.day <= training["last_day"]], rows[rows.day.isin(judged_on)]
-        assert len(known) == training["rows"], f"{len(known)} rows, the loop trained on {training['rows']}"
+        trained_on = pd.DatetimeIndex(manifest["days"])
+        rows = self._rows(days_between(trained_on[0].date(), judged_on[-1].date()), as_of)
+        known, judging = rows[rows.day.isin(trained_on)], rows[rows.day.isin(judged_on)]
+        known = known[~known.flight_id.isin(manifest["left_out"])]
+        assert len(known) == manifest["rows"], f"{len(known)} rows, the loop trained on {manifest['rows']}"
         serving, recipe = decision["serving"], self.product.training
         champion = self.serving.get("champion")
         fitted = {}
@@ -175,7 +176,7 @@ def main(home: Path, folder: Path) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         wall, cpu = time.perf_counter(), time.process_time()
-        score = script.live_through(date.fromisoformat(order["day"]), order["decision"])
+        score = script.live_through(date.fromisoformat(order["day"]), order["decision"], order["manifest"])
         spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
         print(json.dumps({**spent, "mean_score": score}), flush=True)
     assert not {"dagster", "mlflow"} & set(sys.modules)

@@ -54,7 +54,8 @@ class Turns:
         loop = _spent(self._since)
         home, product = self._replay.home, self._replay.product
         decision = home.promotions(product).find(f"{product.name}/{day}")
-        answer = self._order({"day": str(day), "decision": decision})
+        manifest = home.store(product).read_document("training_set", day) if decision else None
+        answer = self._order({"day": str(day), "decision": decision, "manifest": manifest})
         scores = home.store(product).read("predictions", day, ["score"]).score
         assert abs(scores.mean() - answer["mean_score"]) < 1e-9, f"{day}: the script's scores differ"
         self.days.append(Day(decision is not None, loop, (answer["wall"], answer["cpu"])))
