@@ -19,8 +19,11 @@ ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on 
 check: .venv/ready      ## format, lint, types, import contracts
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: .venv/ready      ## what a day costs beside a plain script; what the gates let through and refuse; what refitting gives back
-	$(BIN)/python benchmarks/day.py && $(BIN)/python benchmarks/gates.py && $(BIN)/python benchmarks/refit.py
+bench: .venv/ready      ## what a day costs beside a script that does the same by hand; what importing costs, and the disk
+	$(BIN)/python benchmarks/day.py
+
+bench-gates: .venv/ready ## what the gates let through and refuse, and what refitting gives back: simulated decisions, long
+	$(BIN)/python benchmarks/gates.py && $(BIN)/python benchmarks/refit.py
 
 bench-year: .venv/ready ## the same over all of 2013
 	$(BIN)/python benchmarks/day.py 2013-12-31
