@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test live ui check bench bench-year lock clean
+.PHONY: run test live ui check bench bench-year bench-gates lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
