@@ -157,7 +157,7 @@ def _train(
                 "evergreen.dagster_run": dagster_run,
                 "mlflow.note.content": f"Trained for {decision} by {places.dagster_url()}/runs/{dagster_run}",
             },
-            figures={"importances": plots.importances(shares)},
+            pictures={"importances": plots.as_png(plots.importances(shares))},
         ),
         pipeline,
         rows[product.features.names].head(5),

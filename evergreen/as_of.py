@@ -111,7 +111,11 @@ class AsOf:
 
     def mature(self, first: date) -> MatureRows:
         """Rows from `first` on that are mature at the end of the as-of day, with their labels as known then."""
-        parts = list(self.mature_parts(self.days(first), needed_columns(self.product)))
+        return self.mature_on(self.days(first))
+
+    def mature_on(self, days: list[date]) -> MatureRows:
+        """The same, of these days alone."""
+        parts = list(self.mature_parts(days, needed_columns(self.product)))
         if len(parts) == 1:
             return parts[0]
         rows = pd.concat([part.rows for part in parts], ignore_index=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from evergreen.config import Product
 from evergreen.errors import OverlapError
 from evergreen.tasks import Floats, Task, task_of
+from evergreen.wide import among
 
 ALL_ROWS = "all"
 MEANS = ["log_loss", "expected_cost", "squared_error", "label", "score"]
@@ -102,7 +103,7 @@ def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]
     OverlapError, naming the model and a row.
     """
     for name, ids in training_ids.items():
-        shared = ids[ids.isin(judging_ids)]
+        shared = ids[among(ids, judging_ids)]
         if len(shared):
             raise OverlapError(
                 f"{len(shared)} judging rows were trained on by the {name}, for example {shared.iloc[0]}: nothing is promoted on such "

@@ -12,6 +12,7 @@ from evergreen.evaluation import by_day, of_slice, refuse_overlap, score_card, s
 from evergreen.evaluation_sets import of_line, read_cases, read_portion
 from evergreen.statistics import Interval, mean_interval
 from evergreen.tasks import Floats, task_of
+from evergreen.wide import among
 
 Score = Callable[[pd.DataFrame], dict[str, Floats]]
 
@@ -73,12 +74,13 @@ def ask_about_cases(rows: pd.DataFrame, scores: Floats, earlier: Iterable[str], 
     """The candidate on the failure cases: how many are `asked`, which it decides `right`, and which of them for the first time
     (`fixed`); `regressed` are those that an earlier version decided right (`earlier` has their ids) and this one does not."""
     right = task_of(product).decides_right(rows.label.to_numpy(), scores)
-    ids, before = rows[product.id], set(earlier)
+    ids = rows[product.id]
+    known = among(ids, list(earlier))
     return {
         "asked": len(rows),
         "right": ids[right].to_list(),
-        "fixed": int((~ids[right].isin(before)).sum()),
-        "regressed": ids[~right & ids.isin(before)].to_list(),
+        "fixed": int((~known[right]).sum()),
+        "regressed": ids[~right & known].to_list(),
     }
 
 

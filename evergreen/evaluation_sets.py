@@ -18,6 +18,7 @@ from evergreen.failure_cases import DUPLICATE, OVER_THE_CAP, cases, confident_er
 from evergreen.golden import reserved
 from evergreen.ledger import Entry
 from evergreen.training import first_needed_day, manifest, read_manifest_rows, split_days
+from evergreen.wide import among
 
 PORTIONS = ("fresh", "golden", "failures", "slices")
 
@@ -53,9 +54,8 @@ def read_portion(view: AsOf, portion: dict[str, Any]) -> pd.DataFrame:
 
 def read_cases(view: AsOf, portion: dict[str, Any]) -> pd.DataFrame:
     """The labelled rows behind the failure cases."""
-    ids = {case["id"] for case in portion["cases"]}
     rows = read_portion(view, portion)
-    return rows[rows[view.product.id].isin(ids)].reset_index(drop=True)
+    return rows[among(rows[view.product.id], [case["id"] for case in portion["cases"]])].reset_index(drop=True)
 
 
 def _golden(view: AsOf, days: list[date]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _golden(view: AsOf, days: list[date]) -> dict[str, Any]:
             else "too few days without training"
         )
         return {"days": [], "rows": 0, "origin": f"none: {why}", "digest": digest_json([])}
-    made = manifest(view, view.mature(days[0]), days)
+    made = manifest(view, view.mature_on(days), days)
     return {**made, "origin": "whole days reserved once, trained on by no version"}
 
 

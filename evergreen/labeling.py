@@ -104,8 +104,8 @@ def label_parts(
     for part in recent:
         matched = part.merge(outcomes.of(part.id), on="id").assign(origin="outcome")
         yield _entries(matched)
-        waiting = part[_falls_due(part, product, day) & ~part.id.isin(matched.id)]
-        pending.append(waiting[~waiting.id.isin(labelled.of(waiting.id).id)])
+        waiting = part[_falls_due(part, product, day) & ~wide.among(part.id, matched.id)]
+        pending.append(waiting[~wide.among(waiting.id, labelled.of(waiting.id).id)])
     for part in pending:
         if len(part):
             unknown = pd.Series(pd.NaT, index=part.index, dtype="datetime64[us, UTC]")

@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 
@@ -20,8 +21,7 @@ def importances(shares: Mapping[str, float]) -> Figure:
 
 def calibration(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean score against observed rate for each scorer (`evaluation.calibration_curve`); the diagonal is perfect."""
-    figure = Figure(figsize=(4.5, 4), layout="tight")
-    axes = figure.subplots()
+    figure, axes = _square()
     top = max(float(curve[["score", "observed"]].max().max()) for curve in curves.values())
     axes.plot([0, top], [0, top], color="grey", linestyle=":", label="perfect")
     for name, curve in curves.items():
@@ -33,8 +33,7 @@ def calibration(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
 def precision_recall(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Precision over recall for each scorer (`evaluation.precision_recall_curve`)."""
-    figure = Figure(figsize=(4.5, 4), layout="tight")
-    axes = figure.subplots()
+    figure, axes = _square()
     for name, curve in curves.items():
         axes.plot(curve.recall, curve.precision, label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
@@ -47,8 +46,7 @@ def costs(curves: Mapping[str, pd.DataFrame], threshold: float, currency: str) -
 
     The left end is acting on every row, the right end on none.
     """
-    figure = Figure(figsize=(4.5, 4), layout="tight")
-    axes = figure.subplots()
+    figure, axes = _square()
     for name, curve in curves.items():
         axes.plot(curve.threshold, curve.expected_cost, label=name)
     axes.axvline(threshold, color="grey", linestyle=":", label=f"in use: {threshold:.2g}")
@@ -57,8 +55,18 @@ def costs(curves: Mapping[str, pd.DataFrame], threshold: float, currency: str) -
     return figure
 
 
-def as_markdown(figure: Figure) -> str:
-    """The figure as an inline image that the Dagster UI shows."""
+def _square() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.5, 4))
+    return figure, figure.subplots(gridspec_kw={"left": 0.15, "right": 0.97, "bottom": 0.12, "top": 0.97})
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as it is kept and shown."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80)
-    return f"![plot](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
+    return buffer.getvalue()
+
+
+def as_markdown(png: bytes) -> str:
+    """A picture as an inline image that the Dagster UI shows."""
+    return f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})"

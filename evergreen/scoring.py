@@ -106,8 +106,8 @@ def _within(limit: timedelta, work: Callable[[], Floats]) -> Floats:
 
 def keep_answers(made: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     """The day's predictions when it is done again: what was answered stays answered, new rows are added, rows that are gone go."""
-    kept = answered[answered.id.isin(made.id)]
-    added = made[~made.id.isin(kept.id)]
+    kept = answered[wide.among(answered.id, made.id)]
+    added = made[~wide.among(made.id, kept.id)]
     order = pd.Series(range(len(made)), index=made.id)
     return pd.concat([kept, added]).sort_values("id", key=lambda ids: ids.map(order)).reset_index(drop=True)
 

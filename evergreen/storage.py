@@ -10,19 +10,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from evergreen import wide
 from evergreen.digests import FrameDigest
 from evergreen.errors import PartitionCorrupt, PartitionMissing
 from evergreen.ledger import Ledger
+
+SMALL_FILE, SMALL_FILES = 2**17, 4096
 
 Content = pd.DataFrame | Iterable[pd.DataFrame | pa.Table]
 """A table: a frame, or what is too wide for one, in parts."""
@@ -137,7 +138,7 @@ class Store:
         if not paths:
             return pd.DataFrame()
         with _named(paths, table):
-            return _opened(paths, table, columns).to_table(columns=columns, use_threads=False).to_pandas()
+            return pa.concat_tables(_tables(paths, table, columns)).to_pandas()
 
     def scan(self, table: str, days: Iterable[date], columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
         """The same rows in frames of one chunk, at least one frame."""
@@ -146,9 +147,7 @@ class Store:
             yield self.read_days(table, days, columns)
             return
         with _named(paths, table):
-            dataset = _opened(paths, table, columns)
-            names = columns or dataset.schema.names
-            schema = pa.schema([dataset.schema.field(name) for name in names], dataset.schema.metadata)
+            schema = _common_schema(paths, table, columns)
             gaps = _columns_with_gaps(paths, schema)
             for part in wide.rechunked(_batches(paths, schema)):
                 yield _as_frame(part, gaps)
@@ -227,10 +226,47 @@ def _named(paths: list[Path], table: str) -> Iterator[None]:
         ) from None
 
 
-def _opened(paths: list[Path], table: str, columns: list[str] | None) -> ds.Dataset:
-    dataset = ds.dataset([str(path) for path in paths], format="parquet")
-    _refuse_older_schemas(dataset, table, columns)
-    return dataset
+def _tables(paths: list[Path], table: str, columns: list[str] | None) -> Iterator[pa.Table]:
+    """These columns of each partition, or all, in the types of the first."""
+    schema = None
+    for path in paths:
+        held = _columns_of(path, columns)
+        if columns is None and schema:
+            _schema_of(paths[0], schema, table, held.schema.names)
+        schema = schema or _schema_of(path, held.schema, table, columns)
+        _schema_of(path, held.schema, table, schema.names)
+        yield held if held.schema.equals(schema) else held.select(schema.names).cast(schema)
+
+
+def _columns_of(path: Path, columns: list[str] | None) -> pa.Table:
+    """Those of these columns that a file has, or all. Small files are read once in a process: a day goes through the same weeks of
+    history again and again, and a partition is only ever replaced as a whole."""
+    names, file = tuple(columns) if columns else None, path.stat()
+    if file.st_size > SMALL_FILE:
+        return _read(path, names)
+    return _read_once(path, names, (file.st_ino, file.st_mtime_ns, file.st_size))
+
+
+@lru_cache(maxsize=SMALL_FILES)
+def _read_once(path: Path, columns: tuple[str, ...] | None, identity: tuple[int, ...]) -> pa.Table:
+    return _read(path, columns)
+
+
+def _read(path: Path, columns: tuple[str, ...] | None) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read(columns, use_threads=False)
+
+
+def _schema_of(path: Path, held: pa.Schema, table: str, columns: list[str] | None) -> pa.Schema:
+    """The types of these columns, or of all. A column that the partition lacks would be read as missing values: an error instead."""
+    names = held.names if columns is None else columns
+    absent = set(names).difference(held.names)
+    if absent:
+        raise PartitionCorrupt(
+            f"{path} has no column {', '.join(sorted(absent))}: it was written under an older config; materialise {table} "
+            "again for the days before the change (raw deliveries are kept, so a backfill from the Dagster UI is enough)"
+        )
+    return pa.schema([held.field(name) for name in names], held.metadata)
 
 
 def _batches(paths: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -263,17 +299,12 @@ def _as_frame(part: pa.Table, gaps: set[str]) -> pd.DataFrame:
     return frame.astype({name: "object" if frame[name].dtype == "bool" else "float64" for name in plain})
 
 
-def _refuse_older_schemas(dataset: ds.Dataset, table: str, columns: list[str] | None) -> None:
-    """A column that some partition lacks would be read as missing values there: an error instead."""
-    names = {fragment.path: set(fragment.physical_schema.names) for fragment in dataset.get_fragments()}
-    wanted = set().union(*names.values()) if columns is None else set(columns)
-    for path, present in names.items():
-        absent = wanted - present
-        if absent:
-            raise PartitionCorrupt(
-                f"{path} has no column {', '.join(sorted(absent))}: it was written under an older config; materialise {table} "
-                "again for the days before the change (raw deliveries are kept, so a backfill from the Dagster UI is enough)"
-            )
+def _common_schema(paths: list[Path], table: str, columns: list[str] | None) -> pa.Schema:
+    """The first partition's types of these columns, or of all columns that any has; each has to have them."""
+    schemas = {path: pq.read_schema(path) for path in paths}
+    names = columns or list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
+    first, *_ = [_schema_of(path, schema, table, names) for path, schema in schemas.items()]
+    return first
 
 
 def _readable(path: Path) -> bool:

@@ -14,6 +14,7 @@ from evergreen.errors import NotEnoughEvidence, StorageError
 from evergreen.failure_cases import cases, confident_errors
 from evergreen.golden import golden_days
 from evergreen.ledger import Entry
+from evergreen.wide import among
 
 COLUMNS_OF_IDENTITY = ["day", "label"]
 
@@ -75,7 +76,7 @@ def manifest(view: AsOf, rows: MatureRows, days: list[date], left_out: Iterable[
     `left_out` are ids that do not belong to the set, whatever their day; the manifest names those of its days.
     """
     product, chosen = view.product, rows.on(days)
-    out = chosen.rows[product.id].isin(set(left_out))
+    out = among(chosen.rows[product.id], list(left_out))
     kept = chosen.rows[~out]
     columns = [product.id, *COLUMNS_OF_IDENTITY, *product.features.names]
     return {
@@ -112,12 +113,12 @@ def training_manifest(view: AsOf, evaluation_sets: list[Entry]) -> dict[str, Any
 def read_manifest_rows(view: AsOf, recorded: dict[str, Any]) -> pd.DataFrame:
     """The labelled rows that a manifest names, as they were known on its as-of day."""
     days = [date.fromisoformat(day) for day in recorded["days"]]
-    rows = view.mature(days[0]).on(days).rows
-    return rows[~rows[view.product.id].isin(recorded.get("left_out", []))].reset_index(drop=True)
+    rows = view.mature_on(days).rows
+    return rows[~among(rows[view.product.id], recorded.get("left_out", []))].reset_index(drop=True)
 
 
 def possible_training_ids(view: AsOf, recorded: dict[str, Any]) -> pd.Series:
     """The ids of every event on the days that a manifest names, but those left out: at least those that were trained on."""
     days = [date.fromisoformat(day) for day in recorded["days"]]
     ids = view.store.read_days("batch", days, [view.product.id])[view.product.id]
-    return ids[~ids.isin(recorded.get("left_out", []))]
+    return ids[~among(ids, recorded.get("left_out", []))]

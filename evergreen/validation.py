@@ -93,7 +93,7 @@ class _Ids:
 
     def came_before(self, ids: pd.Series) -> pd.Series:
         """Whether each id of the next part came before, in an earlier part or in this one; a missing one never did."""
-        came = (ids.duplicated() | ids.isin(self._seen)) & ids.notna()
+        came = (ids.duplicated() | wide.among(ids, self._seen)) & ids.notna()
         if len(self._repeated):
             self._seen.update(ids[np.isin(wide.hashes_of(ids), self._repeated)].dropna())
         return came

@@ -26,7 +26,6 @@ from pipelines import places
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from sklearn.pipeline import Pipeline
 
@@ -37,7 +36,7 @@ ALIASES = {role: role for role in ROLES if role != "first"} | {"first": "never_r
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is logged of one training: `role` is candidate or baseline, `decision` the retrain that it belongs to."""
+    """What is logged of one training: `role` is candidate or baseline, `decision` the retrain that it belongs to; `pictures` are PNG."""
 
     product: str
     decision: str
@@ -45,7 +44,7 @@ class TrainingRun:
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    figures: "Mapping[str, Figure]"
+    pictures: Mapping[str, bytes]
 
 
 class Registry(dg.ConfigurableResource):
@@ -74,7 +73,7 @@ class Registry(dg.ConfigurableResource):
         return {**found, "digest": digest_file(self._fetch(run.product, found["version"]))}
 
     def log_evaluation(
-        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], figures: "Mapping[str, Figure]"
+        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], pictures: Mapping[str, bytes]
     ) -> None:
         """Add what the judge found to a training's run."""
         with self._connected() as client:
@@ -82,8 +81,7 @@ class Registry(dg.ConfigurableResource):
                 client.log_metric(run_id, metric, value)
             for tag, text in tags.items():
                 client.set_tag(run_id, tag, text)
-            for name, figure in figures.items():
-                client.log_figure(run_id, figure, f"{name}.png")
+            _log_pictures(client, run_id, pictures)
 
     def log_text(self, run_id: str, text: str, file: str) -> None:
         """Keep a text with a training's run."""
@@ -215,8 +213,7 @@ class Registry(dg.ConfigurableResource):
         ) as active:
             mlflow.log_params(dict(run.parameters))
             mlflow.log_metrics(dict(run.metrics))
-            for name, figure in run.figures.items():
-                mlflow.log_figure(figure, f"{name}.png")
+            _log_pictures(client, active.info.run_id, run.pictures)
             logged = mlflow.sklearn.log_model(
                 pipeline,
                 name="model",
@@ -328,6 +325,13 @@ class Registry(dg.ConfigurableResource):
                 pass
         except DatabaseError as problem:
             raise RegistryError(f"{problem}, and run the same day again; scoring goes on meanwhile") from None
+
+
+def _log_pictures(client: "MlflowClient", run_id: str, pictures: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, png in pictures.items():
+            (Path(folder) / f"{name}.png").write_bytes(png)
+        client.log_artifacts(run_id, folder)
 
 
 def registry_here() -> Registry:

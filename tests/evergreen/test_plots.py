@@ -6,7 +6,7 @@ from evergreen import plots
 
 
 def image(figure):
-    text = plots.as_markdown(figure)
+    text = plots.as_markdown(plots.as_png(figure))
     assert text.startswith("![plot](data:image/png;base64,")
     return base64.b64decode(text.removeprefix("![plot](data:image/png;base64,").removesuffix(")"))
 
