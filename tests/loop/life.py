@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from evergreen.config import Product
+from evergreen.digests import digest_frame
 from evergreen.ledger import Entry
 from evergreen.periods import days_between
 from evergreen.product_files import load_product, overlay, read_yaml
@@ -106,7 +107,7 @@ class Loop:
         for table in tables:
             for day in days:
                 frame = self.store.read(table, day)
-                held[f"{table} {day}"] = frame.drop(columns=["ledger_head"], errors="ignore").to_csv()
+                held[f"{table} {day}"] = digest_frame(frame.drop(columns=["ledger_head"], errors="ignore"))
         for name in ("retrain_decision", "training_set", "evaluation_set"):
             for day in self.store.document_days(name):
                 if str(day) <= last:
