@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,38 @@ import pytest
 
 from evergreen.product_files import overlay
 from evergreen.samples import nycflights
-from tests.loop.life import HUNDRED, SHORT, Loop, enter, make_loop
+from tests.loop.life import DAILY, HUNDRED, SHORT, Loop, enter, loop_in, make_loop
+
+
+@contextmanager
+def shared(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder that the workers of one test run share, for one of them at a time."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 @pytest.fixture(scope="session")
 def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real deliveries of 2013; the workers of one test run share them."""
-    shared = tmp_path_factory.getbasetemp()
-    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "landing"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """The real deliveries of 2013."""
+    with shared(tmp_path_factory, "landing") as folder:
         nycflights.deliver(str(folder / "events" / "{day}.parquet"), str(folder / "outcomes" / "{day}.parquet"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def lived_ten_days(tmp_path_factory: pytest.TempPathFactory, landing: Path) -> Loop:
+    with shared(tmp_path_factory, "ten") as folder:
+        if (folder / "lived").exists():
+            return loop_in(folder / "days")
+        with pytest.MonkeyPatch.context() as patch:
+            loop = make_loop(folder / "days", landing, patch, overlay(SHORT, DAILY))
+            loop.live("2013-01-10")
+        (folder / "lived").touch()
+    return loop
 
 
 @pytest.fixture

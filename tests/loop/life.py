@@ -1,10 +1,14 @@
 """A product's life in a folder of its own: what the whole-loop tests drive and compare."""
 
+import io
 import json
 import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import dagster as dg
@@ -18,6 +22,7 @@ from evergreen.periods import days_between
 from evergreen.product_files import load_product, overlay, read_yaml
 from evergreen.storage import Store
 from pipelines import places
+from pipelines.cli import main
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
 from pipelines.replay import Replay, opened_replay
@@ -34,6 +39,12 @@ SHORT = {
 
 UNTIMED = {"service_levels": {"scoring_latency_p99": "60s"}}
 """How fast a machine is that runs other tests beside must decide nothing."""
+DAILY = {
+    "retraining": {
+        "schedule": "daily",
+        "triggers": [{"kind": "performance"}, {"kind": "drift"}, {"kind": "staleness"}],
+    }
+}
 HUNDRED = {
     "training": {"model": {"n_estimators": 20}},
     "gates": {"change": {"days": "14d"}, "disabled": ["new_process"]},
@@ -84,7 +95,7 @@ class Loop:
         """The same home, after somebody laid these changes over the product file."""
         path = self.folder / "configs" / "products" / "flights.yaml"
         path.write_text(yaml.safe_dump(overlay(read_yaml(path), changes)))
-        return Loop(self.folder, load_product(path))
+        return loop_in(self.folder)
 
     def live(self, last: str) -> Told:
         told = Told()
@@ -188,6 +199,32 @@ def make_loop(folder: Path, landing: Path, monkeypatch: pytest.MonkeyPatch, chan
     shutil.copytree(shipped / "experiments", folder / "configs" / "experiments")
     enter(folder, monkeypatch)
     return Loop(folder, load_product(path))
+
+
+def evergreen(*arguments: str, columns: int = 80) -> CompletedProcess[str]:
+    """The command line as its entry point answers, in this process: a new one would take seconds to import what is here already."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["evergreen", *arguments])
+        patch.setenv("COLUMNS", str(columns))
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def loop_in(folder: Path) -> Loop:
+    """The loop that lives in a folder."""
+    return Loop(folder, load_product(folder / "configs" / "products" / "flights.yaml"))
+
+
+def copied(loop: Loop, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """A copy, to which the environment points from now on; MLflow's files stay the original's."""
+    shutil.copytree(loop.folder, folder)
+    enter(folder, monkeypatch)
+    return Loop(folder, loop.product)
 
 
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

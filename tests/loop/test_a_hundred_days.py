@@ -4,7 +4,6 @@ One file, so that one worker lives the hundred days once.
 """
 
 import re
-import shutil
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -23,7 +22,7 @@ from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance, prepare_home
 from pipelines.registry import Registry
-from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, enter, failures, tick
+from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, copied, failures, tick
 
 SUNDAYS = [str(day) for day in days_between(date(2013, 2, 3), date(2013, 4, 10)) if day.weekday() == 6]
 
@@ -306,9 +305,7 @@ def edited(hundred_days: Loop, tmp_path, monkeypatch):
     """`edited(changes)`: a copy of the hundred days, after somebody changed the product file."""
 
     def edit(changes: dict[str, Any]) -> Loop:
-        shutil.copytree(hundred_days.folder, tmp_path / "copy")
-        enter(tmp_path / "copy", monkeypatch)
-        return Loop(tmp_path / "copy", hundred_days.product).changed(changes)
+        return copied(hundred_days, tmp_path / "copy", monkeypatch).changed(changes)
 
     return edit
 

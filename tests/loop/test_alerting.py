@@ -15,8 +15,8 @@ from pipelines.alerting import look_and_tell
 from pipelines.replay import Replay
 from pipelines.screen import print_alerts
 from pipelines.tags import PRODUCT
-from tests.loop.life import Loop, execute, first_days
-from tests.loop.test_errors import empty, evergreen
+from tests.loop.life import Loop, evergreen, execute, first_days
+from tests.loop.test_errors import empty
 from tests.pipelines.receivers import mail_server, webhook
 
 HOOK = {"kind": "webhook", "url_from": "TEST_HOOK"}
@@ -93,7 +93,7 @@ def test_a_failed_day_is_told_once_and_the_mended_day_resolves_it(watched, tmp_p
         "flights_daily failed for 2013-01-02: volume: 0 rows, at least 300 are expected a day"
     )
     assert incident["to_do"].startswith("mend the cause and run flights_daily for 2013-01-02 again")
-    listed = " ".join(evergreen("alerts", "flights", COLUMNS="300").stdout.split())
+    listed = " ".join(evergreen("alerts", "flights", columns=300).stdout.split())
     assert "critical │ mend the cause and run flights_daily for 2013-01-02" in listed
     assert f"│ 2 │ {datetime.now(UTC):%Y-%m-%d} " in listed, "seen twice, sent today"
 

@@ -39,13 +39,14 @@ from pipelines.registry import Registry
 from pipelines.restore import restore_backup
 from pipelines.retention import prunable, remove
 from pipelines.tags import IN_PROCESS
-from tests.loop.life import Loop, enter, make_loop
+from tests.loop.life import NO_NEW_PROCESS, Loop, enter, make_loop
 
 LAST = "2013-01-12"  # refused on the 9th and 10th, promoted on the 11th and 12th
 TWO_PROMOTIONS = {
     "training": {"at_least": "4d", "model": {"kind": "logistic", "C": 0.02}},
     "evaluation": {"window": "4d"},
     "retraining": {"schedule": "daily", "triggers": []},
+    **NO_NEW_PROCESS,
 }
 NO_RETRAIN = {"retraining": {"schedule": "0 4 1 * *"}}
 DAY = date(2013, 1, 5)

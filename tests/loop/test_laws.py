@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,14 @@ import pytest
 from mlflow import MlflowClient
 
 from evergreen.periods import Periods
-from evergreen.product_files import overlay
 from pipelines import places
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
-from tests.loop.life import SHORT, Loop, canonical, enter, failures, first_days, make_loop
+from tests.loop.life import DAILY, Loop, canonical, copied, failures, first_days
 
 DAY, LAST = "2013-01-09", "2013-01-10"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-TRIGGERS = [{"kind": "performance"}, {"kind": "drift"}, {"kind": "staleness"}]
 GIVE_UP_AFTER = 120  # seconds
-DAILY = {"retraining": {"schedule": "daily", "triggers": TRIGGERS}}
 
 
 def garbage(frame: pd.DataFrame) -> pd.DataFrame:
@@ -54,20 +51,10 @@ def poison(folder: Path, after: str) -> int:
     return len(files)
 
 
-@pytest.fixture(scope="module")
-def _ten_days(tmp_path_factory, landing) -> Iterator[Loop]:
-    with pytest.MonkeyPatch.context() as patch:
-        loop = make_loop(tmp_path_factory.mktemp("ten") / "days", landing, patch, overlay(SHORT, DAILY))
-        loop.live("2013-01-10")
-        yield loop
-
-
 @pytest.fixture
-def ten_days(_ten_days, tmp_path, monkeypatch) -> Loop:
+def ten_days(lived_ten_days, tmp_path, monkeypatch) -> Loop:
     """A copy of ten days, the last two of them decided; a test may damage it."""
-    shutil.copytree(_ten_days.folder, tmp_path / "copy")
-    enter(tmp_path / "copy", monkeypatch)
-    return Loop(tmp_path / "copy", _ten_days.product)
+    return copied(lived_ten_days, tmp_path / "copy", monkeypatch)
 
 
 def test_a_poisoned_future_changes_nothing(ten_days, new_loop, landing, tmp_path):

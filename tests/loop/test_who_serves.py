@@ -12,15 +12,13 @@ import pytest
 from evergreen import models
 from evergreen.alerts import Look
 from evergreen.ledger import Ledger
-from evergreen.product_files import overlay
 from evergreen.promotion import serving_after
 from pipelines import registry
 from pipelines.registry import registry_here
-from tests.loop.life import SHORT, Loop, enter, execute, make_loop
-from tests.loop.test_errors import evergreen
+from tests.loop.life import Loop, copied, evergreen, execute
 
-DAILY = {
-    "retraining": {"schedule": "0 4 10,11 * *", "triggers": []},
+FROM_NOW_ON = {
+    "retraining": {"schedule": "0 4 1 7 *", "triggers": []},
     "service_levels": {"scoring_limit": "2s"},
     "heuristic": {"rules": [{"when": "origin == 'JFK'", "then": {"probability": 0.1}}]},
 }
@@ -28,11 +26,10 @@ NEXT = "2013-01-11"
 
 
 @pytest.fixture(scope="module")
-def _ten_days(tmp_path_factory, landing) -> Iterator[Loop]:
+def _ten_days(tmp_path_factory, lived_ten_days) -> Iterator[Loop]:
     """Ten days, decided on the last two; the candidate that was kept is then entered as promoted, so that there are two champions."""
     with pytest.MonkeyPatch.context() as patch:
-        loop = make_loop(tmp_path_factory.mktemp("serves") / "days", landing, patch, overlay(SHORT, DAILY))
-        loop.live("2013-01-10")
+        loop = copied(lived_ten_days, tmp_path_factory.mktemp("serves") / "days", patch).changed(FROM_NOW_ON)
         first, last = loop.decisions
         content = {name: last[name] for name in last if name not in ("number", "key", "previous", "digest")}
         compared = {"value": -0.01, "low": -0.02, "high": 0.0}
@@ -45,9 +42,7 @@ def _ten_days(tmp_path_factory, landing) -> Iterator[Loop]:
 @pytest.fixture
 def ten_days(_ten_days, tmp_path, monkeypatch) -> Loop:
     """A copy of ten days; a test may damage it. Version 2 is champion, 4 was, 3 is the baseline."""
-    shutil.copytree(_ten_days.folder, tmp_path / "copy")
-    enter(tmp_path / "copy", monkeypatch)
-    loop = Loop(tmp_path / "copy", _ten_days.product)
+    loop = copied(_ten_days, tmp_path / "copy", monkeypatch)
     assert roles(loop) == {"champion": 2, "previous": 4, "baseline": 3, "first": 4}
     return loop
 
