@@ -1,7 +1,6 @@
 """Evaluation: the set of rows that judge, in a ledger of versions, and what they say of each model."""
 
-import time
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -14,21 +13,16 @@ from evergreen import evaluation
 from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.drift import profile
-from evergreen.errors import ModelError
 from evergreen.evaluation_portions import measure_portions
 from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.prequential import compare_recipes
-from evergreen.promotion import serving_now
+from evergreen.promotion import judged, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import try_model
-from evergreen.smoke import scores_in_new_process
 from evergreen.tasks import Floats, task_of
-from evergreen.training import possible_training_ids, read_manifest_rows
+from evergreen.training import manifest_of, possible_training_ids, read_manifest_rows
 from pipelines.registry import Registry
 from pipelines.resources import Home
-
-LATENCY_ROWS = 30
-SMOKE_ROWS = 1000
 
 
 def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -96,20 +90,20 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
 def _measure(
     view: AsOf, registry: Registry, champion: dict[str, Any] | None
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Floats]]:
-    """The report, the judging rows and every scorer's scores on them."""
+    """The report, the judging rows and every scorer's scores on them. A refitted champion is judged as its twin."""
     product, store = view.product, view.store
     judging = store.read_document("evaluation_set", view.day)
     rows = read_manifest_rows(view, judging)
     records = {name: store.read_document(f"{name}_model", view.day) for name in ("candidate", "baseline")}
-    records |= {"champion": champion} if champion else {}
+    records |= {"champion": judged(champion)} if champion else {}
     trained = {name: _trained_on(view, record) for name, record in records.items()}
     compared = evaluation.refuse_overlap(rows[product.id], trained)
-    champion_error = _champion_error(view, registry, champion, rows)
-    judged = None if champion_error else champion
-    names = [name for name in records if name != "champion" or judged]
+    champion_error = _champion_error(view, registry, records.get("champion"), rows)
+    names = [name for name in records if name != "champion" or not champion_error]
     trained = {name: trained[name] for name in names}
     pipelines = {name: registry.load(product.name, records[name]) for name in names}
-    scores = _scores(view, pipelines, judged, rows)
+    score = partial(_scores, view, pipelines, records.get("champion"))
+    scores = score(rows)
     for values in scores.values():
         task_of(product).check(values, len(rows))
     scores["prior"] = np.full(len(rows), records["candidate"]["base_rate"])
@@ -119,9 +113,7 @@ def _measure(
         "coverage": judging["coverage"],
         "days": judging["days"],
         "trained_ids_compared": compared,
-        "reload_error": _reload_error(view, registry, records["candidate"], rows, scores["candidate"]),
-        "latency_p99": _latency(pipelines["candidate"], rows, product.service_levels.scoring_latency_p99),
-        **_file(registry, product, records["candidate"], rows, scores["candidate"]),
+        **registry.examine(product, records["candidate"], rows),
         "champion": champion,
         "champion_error": champion_error,
         "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},
@@ -129,7 +121,7 @@ def _measure(
         .assign(day=lambda card: card.day.astype("str"))
         .to_dict("records"),
         "change": _change(view, champion, judging["portions"]["golden"]["days"]),
-        **measure_portions(view, judging["portions"], partial(_scores, view, pipelines, judged), trained, rows, scores),
+        **measure_portions(view, judging["portions"], score, trained, rows, scores),
     }
     return report, rows, scores
 
@@ -150,69 +142,15 @@ def _scores(
     from evergreen import models
 
     fed = dict.fromkeys(pipelines, rows)
-    if champion:
+    if champion and "champion" in pipelines:
         days = sorted(stamp.date() for stamp in rows.day.unique())
         fed["champion"] = with_features_of(recorded_recipe(view.store, champion), rows, view.store, days)
     return {name: models.predict(pipelines[name], fed[name]) for name in fed}
 
 
 def _trained_on(view: AsOf, record: dict[str, Any]) -> pd.Series:
-    return possible_training_ids(view, view.store.read_document("training_set", date.fromisoformat(record["as_of"])))
-
-
-def _reload_error(
-    view: AsOf, registry: Registry, record: dict[str, Any], rows: pd.DataFrame, expected: Floats
-) -> str | None:
-    """What differs when the candidate is fetched back from the registry; None where nothing does."""
-    from evergreen import models
-
-    try:
-        scores = models.predict(registry.reload(view.product.name, record), rows)
-        task_of(view.product).check(scores, len(rows))
-    except ModelError as problem:
-        return str(problem)
-    return None if np.array_equal(scores, expected) else "its scores differ"
-
-
-def _file(
-    registry: Registry, product: Product, record: dict[str, Any], rows: pd.DataFrame, expected: Floats
-) -> dict[str, Any]:
-    """The size of the file that scoring would read, and what a new process finds with it: seconds, or what went wrong.
-
-    None for a new process that the product does not ask.
-    """
-    path = next(kept for kept in registry.kept_files(product.name) if kept.stem == record["digest"])
-    if "new_process" in product.gates.disabled:
-        return {"model_bytes": path.stat().st_size, "new_process": None}
-    began, some = time.perf_counter(), rows.head(SMOKE_ROWS)
-    try:
-        scores = scores_in_new_process(path, record["digest"], some[product.features.names])
-        task_of(product).check(scores, len(some))
-        problem = None if np.array_equal(scores, expected[: len(some)]) else "its scores differ"
-    except ModelError as failure:
-        problem = str(failure)
-    return {"model_bytes": path.stat().st_size, "new_process": problem or time.perf_counter() - began}
-
-
-def _latency(pipeline: Any, rows: pd.DataFrame, bound: timedelta) -> float | None:
-    """Seconds for one row, 99th percentile over rows: of the clock or of the processor, whichever is less, since pauses are the
-    machine's; a row over the bound gets two more tries, and the fastest counts.
-
-    None without a row.
-    """
-    from evergreen import models
-
-    def seconds(row: pd.DataFrame) -> float:
-        began, worked = time.perf_counter(), time.process_time()
-        models.predict(pipeline, row)
-        return min(time.perf_counter() - began, time.process_time() - worked)
-
-    def fastest(row: pd.DataFrame) -> float:
-        first = seconds(row)
-        return first if first <= bound.total_seconds() else min(first, seconds(row), seconds(row))
-
-    singles = [rows.iloc[[position]] for position in range(min(LATENCY_ROWS, len(rows)))]
-    return float(np.quantile([fastest(row) for row in singles], 0.99)) if singles else None
+    made = view.store.read_document("training_set", date.fromisoformat(record["as_of"]))
+    return possible_training_ids(view, manifest_of(made, record))
 
 
 def _change(view: AsOf, champion: dict[str, Any] | None, golden: list[str]) -> list[dict[Any, Any]] | None:

@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from assets.stage import Stage, table
 from evergreen import gates
@@ -14,7 +13,7 @@ from evergreen.errors import LedgerError
 from evergreen.ledger import Entry
 from evergreen.model_card import render
 from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after, serving_now
-from evergreen.storage import write_bytes
+from evergreen.storage import Store, write_bytes
 from evergreen.tasks import task_of
 from pipelines import tags
 from pipelines.registry import Registry
@@ -28,7 +27,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
         **stage.options(
             "promotion",
             "The decision: promoted, kept or held, by which gate and why. A kept champion is a normal outcome.",
-            deps=["evaluation_report"],
+            deps=["evaluation_report", *(["refit_model"] if product.training.refit_on_promotion else [])],
             kinds={"json", "mlflow"},
             depends_on=["gates", "decision", "service_levels"],
         ),
@@ -57,12 +56,18 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
     product, store = stage.product, home.store(stage.product)
     report = store.read_document("evaluation_report", day)
     training = store.read_document("training_set", day)
-    judged = gates.judge(_evidence(report, training), product)
+    judged = gates.judge(gates.evidence_of(report, training), product)
     decision = decide(judged)
     records = {
         name: _record(store.read_document(f"{name}_model", day), report["summary"][name], product)
         for name in ("candidate", "baseline")
     }
+    refit = None
+    if decision.outcome == "promoted" and (refit := training.get("refit")):
+        fitted = _refit(store, day, refit)
+        judged = gates.judge(gates.evidence_of(report | fitted["file"], training), product)
+        decision = decide(judged)
+        records["candidate"] = _record(fitted, report["summary"]["candidate"], product) | {"twin": records["candidate"]}
     refuse_older_day(entries, str(day))
     before = serving_now(entries)
     if report["champion"] != before.get("champion"):
@@ -74,7 +79,8 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
         "effective_from": str(effective_from(day, store.days("predictions"))),
         "gates": [gate.as_dict() for gate in judged],
         "candidate": records["candidate"],
-        "training": {name: training[name] for name in ("digest", "first_day", "last_day", "rows")},
+        "training": _named(training),
+        "refit": refit and _named(refit),
         "evaluation": {
             "version": report["evaluation_version"],
             "digest": report["evaluation_digest"],
@@ -98,25 +104,16 @@ def _write_card(stage: Stage, home: Home, registry: Registry, day: date, entry: 
     return card
 
 
-def _evidence(report: dict[str, Any], training: dict[str, Any]) -> gates.Evidence:
-    card = pd.DataFrame(report["card"])
-    change = (
-        None if report["change"] is None else pd.DataFrame(report["change"], columns=["day", "candidate", "champion"])
-    )
-    return gates.Evidence(
-        card=card,
-        coverage=report["coverage"],
-        reload_error=report["reload_error"],
-        empty_inputs=training["empty_inputs"],
-        trained_through=training["last_day"],
-        champion_trained_through=report["champion"]["trained_through"] if report["champion"] else None,
-        trained_ids_compared=report["trained_ids_compared"],
-        latency_p99=report["latency_p99"],
-        model_bytes=report["model_bytes"],
-        new_process=report["new_process"],
-        change=change,
-        champion_error=report["champion_error"],
-    )
+def _refit(store: Store, day: date, made: dict[str, Any]) -> dict[str, Any]:
+    """The model that was fitted to this manifest to ship. Raises LedgerError where it was fitted to another."""
+    record = store.read_document("refit_model", day)
+    if record["training_digest"] != made["digest"]:
+        raise LedgerError(f"the refit as of {day} was fitted to other rows: run the whole retrain job again")
+    return record
+
+
+def _named(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {name: manifest[name] for name in ("digest", "first_day", "last_day", "rows")}
 
 
 def _record(model: dict[str, Any], summary: dict[str, Any], product: Product) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training: a manifest of mature rows, the baselines that must be beaten, and the candidate."""
+"""Training: a manifest of mature rows, the baselines that must be beaten, the candidate, and what ships in its place."""
 
 import time
 from typing import Any
@@ -9,9 +9,10 @@ from assets.stage import Stage
 from evergreen.as_of import AsOf
 from evergreen.config import Model, Product
 from evergreen.errors import LedgerError
+from evergreen.gates import evidence_of, judge
 from evergreen.golden import golden_key
 from evergreen.ledger import Entry
-from evergreen.promotion import refuse_older_day
+from evergreen.promotion import decide, refuse_older_day
 from evergreen.training import read_manifest_rows, training_manifest
 from pipelines.registry import Registry, TrainingRun
 from pipelines.resources import Home, git_commit
@@ -49,10 +50,14 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
         if home.promotions(product).find(decision):
             record = view.store.read_document(f"{role}_model", view.day)
         else:
-            record = _fitted(view, registry, role, model, decision, context.run.run_id)
-        shown = {name: record[name] for name in ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds")}
+            made = view.store.read_document("training_set", view.day)
+            record = _fitted(view, made, registry, role, model, decision, context.run.run_id)
+        return shown(registry, role, record)
+
+    def shown(registry: Registry, role: str, record: dict[str, Any]) -> dg.MaterializeResult:
+        named = ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds", "training_digest")
         link = dg.MetadataValue.url(registry.run_url(record))
-        return stage.result(f"{role}_model", {**shown, "training_digest": record["training_digest"], "mlflow": link})
+        return stage.result(f"{role}_model", {**{name: record[name] for name in named}, "mlflow": link})
 
     @dg.asset(
         **stage.options(
@@ -78,7 +83,28 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     def candidate_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
         return fit(context, home, registry, "candidate", product.training.model)
 
-    return [training_set, baseline_model, candidate_model]
+    @dg.asset(
+        **stage.options(
+            "refit_model",
+            "The candidate's recipe fitted again, with the judging days, where the candidate passes: what ships in its place.",
+            deps=["evaluation_report"],
+            kinds={"scikitlearn", "mlflow", "xgboost"},
+            depends_on=config,
+        ),
+    )
+    def refit_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
+        view, decision = stage.view(home, context), stage.decision(stage.day(context))
+        entry = home.promotions(product).find(decision)
+        if entry is None:
+            record = _refitted(view, registry, decision, context.run.run_id)
+        else:
+            record = view.store.read_document("refit_model", view.day) if "twin" in entry["candidate"] else None
+        if record is None:
+            return stage.result("refit_model", {"note": "not fitted: the candidate is not promoted as it was judged"})
+        return shown(registry, "refit", record)
+
+    always = [training_set, baseline_model, candidate_model]
+    return [*always, refit_model] if product.training.refit_on_promotion else always
 
 
 def _decided(entries: list[Entry], decision: str, made: dict[str, Any]) -> bool:
@@ -87,19 +113,22 @@ def _decided(entries: list[Entry], decision: str, made: dict[str, Any]) -> bool:
     Raises LedgerError where it does not, and where the day lies before the newest decision.
     """
     recorded = next((entry for entry in entries if entry["key"] == decision), None)
-    if recorded and recorded["training"]["digest"] != made["digest"]:
-        raise LedgerError(
-            f"{decision} was decided on the training digest {recorded['training']['digest']}, the same days now give {made['digest']}: "
-            "a partition was changed since; restore it (the decision stands)"
-        )
+    for name, manifest in (("training", made), ("refit", made["refit"])):
+        before = recorded.get(name) if recorded else None
+        if before and manifest and before["digest"] != manifest["digest"]:
+            raise LedgerError(
+                f"{decision} was decided on the {name} digest {before['digest']}, the same days now give {manifest['digest']}: "
+                "a partition was changed since; restore it (the decision stands)"
+            )
     if recorded is None:
         refuse_older_day(entries, made["as_of"])
     return recorded is not None
 
 
-def _fitted(view: AsOf, registry: Registry, role: str, model: Model, decision: str, dagster_run: str) -> dict[str, Any]:
-    """The record of a trained and registered version; one that this very training set and recipe gave before is returned as it is."""
-    made = view.store.read_document("training_set", view.day)
+def _fitted(
+    view: AsOf, made: dict[str, Any], registry: Registry, role: str, model: Model, decision: str, dagster_run: str
+) -> dict[str, Any]:
+    """The record of a trained and registered version; one that this very manifest and recipe gave before is returned as it is."""
     name = f"{role}_model"
     if view.store.document_path(name, view.day).exists():
         record = view.store.read_document(name, view.day)
@@ -107,6 +136,19 @@ def _fitted(view: AsOf, registry: Registry, role: str, model: Model, decision: s
             return record
     record = _train(view, made, registry, role, model, decision, dagster_run)
     view.store.write_document(name, view.day, record)
+    return record
+
+
+def _refitted(view: AsOf, registry: Registry, decision: str, dagster_run: str) -> dict[str, Any] | None:
+    """The record of the model that ships, with what its `file` must prove; None where the gates do not let its twin pass."""
+    product, store = view.product, view.store
+    made, report = store.read_document("training_set", view.day), store.read_document("evaluation_report", view.day)
+    if not made["refit"] or decide(judge(evidence_of(report, made), product)).outcome != "promoted":
+        return None
+    record = _fitted(view, made["refit"], registry, "refit", product.training.model, decision, dagster_run)
+    rows = read_manifest_rows(view, store.read_document("evaluation_set", view.day))
+    record |= {"file": registry.examine(product, record, rows)}
+    store.write_document("refit_model", view.day, record)
     return record
 
 

@@ -30,6 +30,7 @@ from evergreen.config import Product
 from evergreen.evaluation import score_card
 from evergreen.periods import ONE_DAY, days_between
 from evergreen.product_files import load_product
+from evergreen.promotion import judged
 from evergreen.validation import needed_columns
 from pipelines import places
 
@@ -103,25 +104,25 @@ class ByHand:
         self._write("drift", day, drift.compare(self.profile, self._read("batch", days), ours))
 
     def _retrain(self, decision: dict[str, Any], manifest: dict[str, Any]) -> None:
-        """Fit both models to the days that the loop trained on, judge them on those that it judged on, and serve as it decided."""
+        """Fit the models to the days that the loop trained on, judge them on those that it judged on, and serve as it decided."""
         as_of, judged_on = date.fromisoformat(decision["as_of"]), pd.DatetimeIndex(decision["evaluation"]["days"])
-        trained_on = pd.DatetimeIndex(manifest["days"])
-        rows = self._rows(days_between(trained_on[0].date(), judged_on[-1].date()), as_of)
-        known, judging = rows[rows.day.isin(trained_on)], rows[rows.day.isin(judged_on)]
-        known = known[~known.flight_id.isin(manifest["left_out"])]
-        assert len(known) == manifest["rows"], f"{len(known)} rows, the loop trained on {manifest['rows']}"
-        serving, recipe = decision["serving"], self.product.training
+        rows = self._rows(days_between(date.fromisoformat(manifest["days"][0]), judged_on[-1].date()), as_of)
+        judging = rows[rows.day.isin(judged_on)]
+        serving, recipe, candidate = decision["serving"], self.product.training, decision["candidate"]
         champion = self.serving.get("champion")
+        wanted = [
+            ("candidate", recipe.model, judged(candidate), manifest),
+            ("baseline", recipe.baseline, serving["baseline"], manifest),
+        ]
+        wanted += [("refit", recipe.model, candidate, manifest["refit"])] if "twin" in candidate else []
         fitted = {}
-        for name, model, record in (
-            ("candidate", recipe.model, decision["candidate"]),
-            ("baseline", recipe.baseline, serving["baseline"]),
-        ):
+        for name, model, record, trained_on in wanted:
+            known = _rows_of(trained_on, rows)
             fitted[name] = models.fit(model, self.product.features, recipe.seed, known)
             models.save(fitted[name], self._path("models", as_of).with_name(f"{name}-{as_of}.skops"))
             self.pipelines[record["version"]] = fitted[name]
-        scores = {name: models.predict(pipeline, judging) for name, pipeline in fitted.items()}
-        scores |= {"champion": self._predict(champion, judging)} if champion else {}
+        scores = {name: models.predict(fitted[name], judging) for name in ("candidate", "baseline")}
+        scores |= {"champion": self._predict(judged(champion), judging)} if champion else {}
         self._write("evaluation", as_of, score_card(judging, scores, self.product))
         if decision["decision"] == "promoted":
             shares = models.importances(fitted["candidate"], self.product.features)
@@ -146,6 +147,13 @@ class ByHand:
     def _read(self, table: str, days: list[date]) -> pd.DataFrame:
         known = [path for path in (self._path(table, day) for day in days) if path.exists()]
         return pd.concat([pd.read_parquet(path) for path in known], ignore_index=True)
+
+
+def _rows_of(manifest: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the loop trained on."""
+    known = rows[rows.day.isin(pd.DatetimeIndex(manifest["days"])) & ~rows.flight_id.isin(manifest["left_out"])]
+    assert len(known) == manifest["rows"], f"{len(known)} rows, the loop trained on {manifest['rows']}"
+    return known
 
 
 def passes(events: pd.DataFrame, day: date) -> pd.Series:

@@ -89,8 +89,13 @@ def _last_week_permuted(rows: pd.DataFrame, random: np.random.Generator) -> pd.D
     return rows.assign(label=labels)
 
 
-def _last_week_inverted(rows: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
-    return rows.assign(label=rows.label.where(rows.day <= rows.day.max() - WEEK, 1 - rows.label))
+def inverted(days: int) -> Sabotage:
+    """The labels of the newest days are turned around."""
+
+    def invert(rows: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
+        return rows.assign(label=rows.label.where(rows.day <= rows.day.max() - days * DAY, 1 - rows.label))
+
+    return invert
 
 
 def _most(rows: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
@@ -113,7 +118,9 @@ OTHER: dict[str, Sabotage] = {
     "90% of rows, a": _most,
     "90% of rows, b": _most,
     "last week's labels shuffled": _last_week_permuted,
-    "last week's labels inverted": _last_week_inverted,
+    "last week's labels inverted": inverted(7),
+    "labels of 3 days inverted": inverted(3),
+    "labels of 14 days inverted": inverted(14),
 }
 
 

@@ -14,6 +14,7 @@ from evergreen.errors import LedgerError, PartitionMissing, StorageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.periods import days_between
 from evergreen.promotion import decisions as decided
+from evergreen.promotion import judged
 from evergreen.recipes import recorded_recipe
 from evergreen.storage import Store
 from evergreen.training import manifest
@@ -160,13 +161,14 @@ def decisions(store: Store, product: Product, entries: list[Entry]) -> list[Find
     found: list[Finding] = []
     for entry in decided(entries):
         day = date.fromisoformat(entry["as_of"])
+        candidate = entry["candidate"]
         recorded = {
             "training_set": entry["training"]["digest"],
             "evaluation_set": entry["evaluation"]["digest"],
-            "candidate_model": entry["candidate"]["digest"],
+            "candidate_model": judged(candidate)["digest"],
             "baseline_model": entry["serving"]["baseline"]["digest"],
-        }
-        for name in DECISION_DOCUMENTS:
+        } | ({"refit_model": candidate["digest"]} if "twin" in candidate else {})
+        for name in dict.fromkeys([*DECISION_DOCUMENTS, *recorded]):
             path = store.document_path(name, day)
             document = _document(store, product, name, day, found, FROM_BACKUP)
             if not path.exists():
@@ -186,11 +188,11 @@ def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
         ("evaluation_set", decided(entries)[-1]["as_of"])
     }
     days: dict[bool, list[set[str]]] = {True: [], False: []}
-    changed = []
+    changed: dict[str, None] = {}
     for name, as_of in sorted(manifests):
-        same, named = _gives_its_rows(store, name, date.fromisoformat(as_of))
-        days[same].append(named)
-        changed += [] if same else [f"{name} of {as_of}"]
+        for same, named in _give_their_rows(store, name, date.fromisoformat(as_of)):
+            days[same].append(named)
+            changed |= {} if same else {f"{name} of {as_of}": None}
     if not changed:
         return []
     suspects = sorted(set.intersection(*days[False]).difference(*days[True])) or sorted(set.union(*days[False]))
@@ -200,17 +202,21 @@ def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
     return [Finding(what, "broken", FROM_BACKUP)]
 
 
-def _gives_its_rows(store: Store, name: str, day: date) -> tuple[bool, set[str]]:
-    """Whether a manifest's days still give its digest, and those days; what is lost, or has another schema, is no change of rows."""
+def _give_their_rows(store: Store, name: str, day: date) -> list[tuple[bool, set[str]]]:
+    """Whether the days of a manifest, and of its refit's, still give its digest, and those days; what is lost, or has another schema,
+    is no change of rows."""
     try:
-        recorded = store.read_document(name, day)
-        recipe = recorded_recipe(store, {"as_of": str(day)})
-        days = [date.fromisoformat(other) for other in recorded["days"]]
-        view = AsOf(store, recipe, day)
-        same = manifest(view, view.mature_on(days), days, recorded.get("left_out", []))["digest"] == recorded["digest"]
+        document = store.read_document(name, day)
+        view = AsOf(store, recorded_recipe(store, {"as_of": str(day)}), day)
+        recorded = [made for made in (document, document.get("refit")) if made]
+        return [(_digest_again(view, made) == made["digest"], set(made["days"])) for made in recorded]
     except (StorageError, KeyError, ValueError):
-        return True, set()
-    return same, set(recorded["days"])
+        return []
+
+
+def _digest_again(view: AsOf, recorded: dict[str, Any]) -> str:
+    days = [date.fromisoformat(day) for day in recorded["days"]]
+    return str(manifest(view, view.mature_on(days), days, recorded.get("left_out", []))["digest"])
 
 
 def leftovers(paths: Iterable[Path]) -> list[Finding]:

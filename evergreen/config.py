@@ -256,6 +256,10 @@ class Training(Section):
     at_least: WholeDays = Field(
         timedelta(days=28), description="days of mature history without which nothing is trained"
     )
+    refit_on_promotion: bool = Field(
+        True,
+        description="what ships is fitted again, with the judging days; false ships the model that was judged",
+    )
     baseline: LogisticModel = LogisticModel(kind="logistic")
     model: Model
     seed: int = 7

@@ -49,7 +49,8 @@ class Evidence:
     `card` is the score card over the judging days with the scorers `candidate`, `baseline`, `prior` and, if there is one,
     `champion`. `coverage` is the labelled share of mature rows, None without any. `change` is None for a refresh; else the daily
     log-loss of both recipes on prequential days, columns `candidate` and `champion`. `empty_inputs` are features without a single
-    value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion.
+    value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion. These are of
+    what ships and of what serves, refitted or not; whatever is measured on rows is of their twins.
     `latency_p99` is in seconds and `model_bytes` the size of the model file, None where nothing was measured. `new_process` is
     what a process of its own found with that file: its seconds, or what went wrong; None where it was not asked. `champion_error`
     is why a champion could not be judged, None where it could, or there is none.
@@ -71,6 +72,26 @@ class Evidence:
     @property
     def has_champion(self) -> bool:
         return "champion" in set(self.card.scorer)
+
+
+def evidence_of(report: dict[str, Any], training: dict[str, Any]) -> Evidence:
+    """The evidence in an evaluation report and the training set beside it."""
+    ships, champion = training.get("refit") or training, report["champion"]
+    change = report["change"]
+    return Evidence(
+        card=pd.DataFrame(report["card"]),
+        coverage=report["coverage"],
+        reload_error=report["reload_error"],
+        empty_inputs=ships["empty_inputs"],
+        trained_through=ships["last_day"],
+        champion_trained_through=champion["trained_through"] if champion else None,
+        trained_ids_compared=report["trained_ids_compared"],
+        latency_p99=report["latency_p99"],
+        model_bytes=report["model_bytes"],
+        new_process=report["new_process"],
+        change=None if change is None else pd.DataFrame(change, columns=["day", "candidate", "champion"]),
+        champion_error=report["champion_error"],
+    )
 
 
 def reloads(evidence: Evidence, product: Product) -> Gate:

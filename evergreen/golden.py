@@ -49,5 +49,6 @@ def golden_days(view: AsOf, whole_days: list[date], entries: Iterable[Entry]) ->
 def _trained_before(view: AsOf) -> set[date]:
     """Every day that a training set of an earlier as-of day names."""
     earlier = [day for day in view.store.document_days("training_set") if day < view.day]
-    manifests: list[dict[str, Any]] = [view.store.read_document("training_set", day) for day in earlier]
+    sets: list[dict[str, Any]] = [view.store.read_document("training_set", day) for day in earlier]
+    manifests = [manifest for made in sets for manifest in (made, made.get("refit")) if manifest]
     return {date.fromisoformat(day) for manifest in manifests for day in manifest["days"]}

@@ -106,7 +106,8 @@ def _weights(view: AsOf, entries: list[Entry], scored: pd.DataFrame) -> Weights 
     entry, served_by = serving_as_of(entries, view.day), serves_today(scored, view.day)
     if entry is None or served_by is None or served_by == HEURISTIC:
         return None
-    record, role = entry["serving"][served_by], "baseline" if served_by == "baseline" else "candidate"
+    record = entry["serving"][served_by]
+    role = "baseline" if served_by == "baseline" else "refit" if "twin" in record else "candidate"
     training = recorded_recipe(view.store, record).training
     trained = view.store.read_document(f"{role}_model", date.fromisoformat(record["as_of"]))
     kind = training.baseline.kind if role == "baseline" else training.model.kind

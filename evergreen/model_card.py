@@ -41,11 +41,22 @@ def _purpose(product: Product) -> str:
 
 
 def _data(entry: Entry) -> str:
-    training, judged = entry["training"], entry["evaluation"]
+    judged, twin = entry["evaluation"], entry["candidate"].get("twin")
+    trained = f"Trained on {_rows(entry['training'])}."
+    if twin:
+        trained = (
+            f"Trained on {_rows(entry['refit'])}.\nWhat was judged is its twin, version {twin['version']}: the same recipe, trained on "
+            f"{_rows(entry['training'])}."
+        )
     return (
-        f"## Data\n\nTrained on {training['rows']:,} rows of {training['first_day']} to {training['last_day']} (digest "
-        f"{training['digest']}).\nJudged on {len(judged['days'])} later days, {judged['days'][0]} to {judged['days'][-1]}: version "
+        f"## Data\n\n{trained}\nJudged on {len(judged['days'])} later days, {judged['days'][0]} to {judged['days'][-1]}: version "
         f"{judged['version']} of the evaluation set (digest {judged['digest']}).\nModel file: sha256 {entry['candidate']['digest']}."
+    )
+
+
+def _rows(training: dict[str, Any]) -> str:
+    return (
+        f"{training['rows']:,} rows of {training['first_day']} to {training['last_day']} (digest {training['digest']})"
     )
 
 

@@ -2,6 +2,9 @@
 
 An entry carries the serving state that follows from it, so that the state on any day is read and never reconstructed. An entry
 without a `kind` is the decision on a candidate; `rollback` is the other kind. `decision` says in a word what either did.
+
+The record of a refitted version carries its `twin`: the version of the same recipe, trained before the judging days, that was
+judged in its place.
 """
 
 from dataclasses import dataclass
@@ -51,7 +54,8 @@ def _promoted(entry: Entry) -> str:
     if before is None:
         return f"version {version} is the first champion; {_reason(_gate(entry, 'beats_baseline'))}"
     difference = f"{compared['value']:+.4f} [{compared['low']:+.4f}, {compared['high']:+.4f}]"
-    return f"version {version} replaces version {before['version']}; log-loss {difference} against it"
+    against = "between their twins" if "twin" in entry["candidate"] else "against it"
+    return f"version {version} replaces version {before['version']}; log-loss {difference} {against}"
 
 
 def _not_promoted(entry: Entry) -> str:
@@ -116,6 +120,11 @@ def refuse_older_day(entries: list[Entry], as_of: str) -> None:
 def decisions(entries: list[Entry]) -> list[Entry]:
     """The decisions on candidates alone."""
     return [entry for entry in entries if "kind" not in entry]
+
+
+def judged(record: dict[str, Any]) -> dict[str, Any]:
+    """Who answers for a version wherever models are compared: its twin, or itself where it was not refitted."""
+    return dict(record.get("twin") or record)
 
 
 def serving_now(entries: list[Entry]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What of a product may go: pure rules over the ledger, the product's retention and a listing of what is held.
 
 Only what is listed here can ever be removed: refused rows, logs of runs, and model files. A model file is needed as long as the
-newest ledger entry or an alias names it; an event log, as long as its run is under way or took a decision.
+newest ledger entry or an alias names it, and so is its twin's; an event log, as long as its run is under way or took a decision.
 """
 
 from collections.abc import Collection, Iterable
@@ -85,4 +85,6 @@ def needed_runs(entries: list[Entry]) -> set[str]:
 
 
 def _models(records: Iterable[Any]) -> list[dict[str, Any]]:
-    return [record for record in records if isinstance(record, dict) and "digest" in record]
+    """The model records among these, each with its twin's."""
+    found = [record for record in records if isinstance(record, dict) and "digest" in record]
+    return found + [record["twin"] for record in found if "twin" in record]

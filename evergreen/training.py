@@ -21,10 +21,12 @@ COLUMNS_OF_IDENTITY = ["day", "label"]
 
 @dataclass(frozen=True)
 class Split:
-    """Whole days: `training` ends with `training[-1]`, `judging` follows; no day is in both."""
+    """Whole days: `training` ends with `training[-1]`, `judging` follows; no day is in both. `refit` is what would train if nothing
+    had to judge: it ends with the last judging day."""
 
     training: list[date]
     judging: list[date]
+    refit: list[date]
 
 
 def split_days(whole_days: list[date], product: Product, golden: Sequence[date] = ()) -> Split:
@@ -42,8 +44,8 @@ def split_days(whole_days: list[date], product: Product, golden: Sequence[date] 
             f"train and {judging} more to judge; until then the heuristic serves"
         )
     window = product.training.window
-    training = history if window == "expanding" else history[-window.days :]
-    return Split(training, free[-judging:])
+    newest = None if window == "expanding" else -window.days
+    return Split(history[newest:], free[-judging:], free[newest:])
 
 
 def evidence_missing(view: AsOf, evaluation_sets: list[Entry]) -> str | None:
@@ -97,17 +99,25 @@ def manifest(view: AsOf, rows: MatureRows, days: list[date], left_out: Iterable[
 def training_manifest(view: AsOf, evaluation_sets: list[Entry]) -> dict[str, Any]:
     """The manifest of the rows to train on as of the view's day, with what is withheld from them.
 
-    `withheld` has for each reason its rows; `golden` are the golden days, all of them. Raises NotEnoughEvidence.
+    `withheld` has for each reason its rows; `golden` are the golden days, all of them; `refit` is the manifest of what a promoted
+    model is fitted to again, None where it ships as it was judged. Raises NotEnoughEvidence.
     """
     product = view.product
     rows = view.mature(first_needed_day(product, view.day))
     whole = rows.whole_days(product.label.coverage_at_least)
     golden = golden_days(view, whole, evaluation_sets)
-    training = split_days(whole, product, golden).training
-    made = manifest(view, rows, training, cases(confident_errors(view, rows)).id)
+    split, left_out = split_days(whole, product, golden), cases(confident_errors(view, rows)).id
+    made = manifest(view, rows, split.training, left_out)
+    refit = manifest(view, rows, split.refit, left_out) if product.training.refit_on_promotion else None
     missed = [day for day in split_days(whole, product).training if day in set(golden)]
     withheld = {"golden": len(rows.on(missed).rows), "failures": len(made["left_out"])}
-    return {**made, "golden": [str(day) for day in golden], "withheld": withheld}
+    return {**made, "golden": [str(day) for day in golden], "withheld": withheld, "refit": refit}
+
+
+def manifest_of(training_set: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Of a training set's two manifests the one that a version was trained on: its refit's, or its own."""
+    refit = training_set.get("refit")
+    return refit if refit and refit["digest"] == record["training_digest"] else training_set
 
 
 def read_manifest_rows(view: AsOf, recorded: dict[str, Any]) -> pd.DataFrame:

@@ -131,7 +131,9 @@ class Doctor:
         kept = {path.stem: digest_file(path) for path in registry.kept_files(name)}
         registered = {digest_file(path) for path in registry.local_files(name)}
         versions = {digest: version for version, digest in digests_of(entries).items()}
-        serving = {head[role]["digest"]: role for role in ROLES if head.get(role)}
+        records = {role: head[role] for role in ROLES if head.get(role)}
+        records |= {f"{role}'s twin": record["twin"] for role, record in records.items() if "twin" in record}
+        serving = {record["digest"]: name for name, record in records.items()}
         for wanted in sorted(kept.keys() | serving.keys()):
             if kept.get(wanted) == wanted:
                 continue

@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from evergreen.config import Product
 from evergreen.databases import connected, first_line, hidden
 from evergreen.digests import digest_file
 from evergreen.errors import DatabaseError, RegistryError
@@ -36,7 +37,7 @@ ALIASES = {role: role for role in ROLES if role != "first"} | {"first": "never_r
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is logged of one training: `role` is candidate or baseline, `decision` the retrain that it belongs to; `pictures` are PNG."""
+    """What is logged of one training: `role` is candidate, baseline or refit, `decision` its retrain; `pictures` are PNG."""
 
     product: str
     decision: str
@@ -132,6 +133,13 @@ class Registry(dg.ConfigurableResource):
 
         with self._connected(), tempfile.TemporaryDirectory() as folder:
             return models.load(self._download(product, record["version"], Path(folder)), record["digest"])
+
+    def examine(self, product: Product, record: Mapping[str, Any], rows: "pd.DataFrame") -> dict[str, Any]:
+        """What the gates ask of a version's file: see `evergreen.model_files.examine`."""
+        from evergreen import model_files
+
+        path, fetched = self._kept(product.name, record["digest"]), partial(self.reload, product.name, record)
+        return model_files.examine(path, self.load(product.name, record), fetched, rows, product)
 
     def project(self, product: str, serving: Mapping[str, Any]) -> list[str]:
         """Make the registry's aliases say what the ledger says; returns the aliases that had to be moved."""

@@ -196,6 +196,10 @@ def print_explanation(found: Explanation, product: Product) -> None:
         model.add(
             f"training: digest {found.model['training_digest']}, through {found.model['trained_through']}, as of {found.model['as_of']}"
         )
+        if twin := found.model.get("twin"):
+            model.add(
+                f"judged as its twin: version {twin['version']}, the same recipe trained through {twin['trained_through']}"
+            )
         model.add(f"config {found.model['config']}, recipe {found.model['recipe']}, commit {found.model['commit']}")
     if found.promoted:
         passed = served.add(

@@ -63,13 +63,15 @@ def test_no_row_is_in_a_training_set_and_in_golden_or_failures_known_then(twelve
     product, view = asked(golden, at_most, window), AsOf(twelve_days, asked(golden, at_most, window), day(number))
     training = training_manifest(view, [])
     judging = evaluation_manifest(view, [{"key": f"{product.name}/golden", "as_of": "", "days": training["golden"]}])
-    possible = set(possible_training_ids(view, training))
+    possible, again = (set(possible_training_ids(view, made)) for made in (training, training["refit"]))
     assert set(read_manifest_rows(view, training).order_id) <= possible
     assert len(training["golden"]) == (int(golden[0]) if golden else 0)
     assert judging["portions"]["failures"]["rows"] > 0
     assert possible.isdisjoint(read_manifest_rows(view, judging).order_id)
-    assert possible.isdisjoint(read_portion(view, judging["portions"]["golden"]).order_id)
-    assert possible.isdisjoint(read_cases(view, judging["portions"]["failures"]).order_id)
+    withheld = {*read_portion(view, judging["portions"]["golden"]).order_id}
+    withheld |= {*read_cases(view, judging["portions"]["failures"]).order_id}
+    assert possible.isdisjoint(withheld)
+    assert again == possible | {*read_manifest_rows(view, judging).order_id} - withheld, "the refit learns what judged"
 
 
 @pytest.mark.parametrize(("golden", "first"), [(None, 4), ("2d", 6)])

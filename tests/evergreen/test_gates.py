@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -51,6 +51,18 @@ def sliced(slices, rows=1000, **changes):
         + lines("champion", champion, slice_name=name, rows=rows)
     ]
     return replace(made, card=pd.concat([made.card, pd.DataFrame(more)], ignore_index=True), **changes)
+
+
+def test_inputs_and_age_are_those_of_what_ships_and_serves():
+    training = {"last_day": "2024-01-05", "empty_inputs": ["amount"]}
+    refit = {"last_day": "2024-01-07", "empty_inputs": []}
+    report = asdict(evidence([0.5], [0.5])) | {"champion": {"trained_through": "2024-01-06", "twin": {"version": 1}}}
+
+    alone, again = (gates.evidence_of(report, training | {"refit": made}) for made in (None, refit))
+
+    assert (alone.trained_through, alone.empty_inputs) == ("2024-01-05", ["amount"])
+    assert (again.trained_through, again.empty_inputs) == ("2024-01-07", [])
+    assert again.champion_trained_through == "2024-01-06"
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_once_reserved_they_stay_from_that_day_on_whatever_the_product_file_says
 
 def test_days_of_an_earlier_training_set_are_not_reserved_any_more(tmp_path):
     store, product = Store(tmp_path), shop(TWO_GOLDEN)
-    store.write_document("training_set", day(5), {"days": [str(day(1)), str(day(2))]})
+    store.write_document("training_set", day(5), {"days": [str(day(1))], "refit": {"days": [str(day(2))]}})
     store.write_document("training_set", day(9), {"days": [str(known) for known in TEN]})
 
     assert golden_days(AsOf(store, product, day(9)), TEN, []) == TEN[2:4]

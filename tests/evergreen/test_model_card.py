@@ -53,5 +53,15 @@ def test_a_card_says_what_was_recorded(said):
     assert said in render(ENTRY, OLD, REPORT, shop())
 
 
+def test_a_refitted_versions_card_says_what_it_learnt_from_and_what_was_judged():
+    refit = {"rows": 2000, "first_day": "2024-01-01", "last_day": "2024-01-07", "digest": "r-digest"}
+    card = render(ENTRY | {"refit": refit, "candidate": NEW | {"twin": {"version": 1}}}, OLD, REPORT, shop())
+    assert "Trained on 2,000 rows of 2024-01-01 to 2024-01-07 (digest r-digest)." in card
+    assert (
+        "its twin, version 1: the same recipe, trained on 1,234 rows of 2024-01-01 to 2024-01-05 (digest t-digest)."
+        in card
+    )
+
+
 def test_the_first_version_has_nothing_to_differ_from():
     assert "There was no champion before it." in render(ENTRY, None, REPORT, shop())

@@ -6,6 +6,7 @@ from evergreen.promotion import (
     decision_id,
     effective_from,
     in_effect,
+    judged,
     sentence,
     serving_after,
     serving_as_of,
@@ -125,9 +126,17 @@ def test_without_a_decision_nobody_serves():
     ],
 )  # fmt: skip
 def test_a_decision_reads_like_a_sentence(outcome, gate, asked, serving, said):
-    judged = [
+    readings = [
         {"name": "beats_baseline", "sentence": "Log-loss is under the baseline's."},
         {"name": "comparison", "sentence": "Refresh: judged.", "value": -0.0041, "low": -0.0102, "high": 0.002},
     ]
     entry = {"decision": outcome, "deciding_gate": gate, "requested_by": asked, "candidate": NEW}
-    assert sentence(entry | {"serving": serving, "gates": judged}) == said
+    entry |= {"serving": serving, "gates": readings}
+    assert sentence(entry) == said
+    twins = entry | {"candidate": NEW | {"twin": OLD}}
+    assert sentence(twins) == said.replace("against it", "between their twins")
+
+
+def test_a_version_is_judged_as_its_twin_and_without_one_as_itself():
+    assert judged(NEW | {"twin": OLD}) == OLD
+    assert judged(NEW) == NEW

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evergreen.config import Retention
 from evergreen.ledger import Entry
-from evergreen.retention import Held, ModelUse, model_uses, needed_runs, removable
+from evergreen.retention import Held, ModelUse, digests_of, model_uses, needed_runs, removable
 
 START = date(2024, 1, 1)
 KINDS = ("quarantine", "event_logs", "refused_models", "superseded_models")
@@ -51,6 +51,25 @@ def test_the_ledger_says_who_served_and_until_when():
         "d8": ModelUse(8, served=False, last_day=None),
     }
     assert needed_runs(life) == {"run-1", "run-2", "run-3", "run-4"}
+
+
+def test_a_twin_is_needed_as_long_as_its_version():
+    life = [
+        entry(1, 3, champion=3, baseline=1),
+        entry(2, 6, champion=6, previous=3, baseline=4),
+        entry(3, 8, champion=6),
+    ]
+    for one, twin in ((life[0]["serving"]["champion"], 2), (life[1]["serving"]["champion"], 5)):
+        one["twin"] = model(twin)
+    life[2]["serving"]["champion"] = life[1]["serving"]["champion"]
+    life[2]["candidate"]["twin"] = model(7)
+
+    uses = model_uses(life)
+
+    assert uses["d5"] == ModelUse(5, served=True, last_day=None)
+    assert uses["d2"] == ModelUse(2, served=True, last_day=date(2024, 1, 2))
+    assert uses["d7"] == ModelUse(7, served=False, last_day=None)
+    assert digests_of(life)[5] == "d5"
 
 
 @pytest.mark.parametrize("kind", KINDS)

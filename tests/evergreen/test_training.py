@@ -7,7 +7,14 @@ import pytest
 from evergreen.as_of import AsOf
 from evergreen.errors import NotEnoughEvidence
 from evergreen.storage import Store
-from evergreen.training import first_needed_day, manifest, possible_training_ids, read_manifest_rows, split_days
+from evergreen.training import (
+    first_needed_day,
+    manifest,
+    manifest_of,
+    possible_training_ids,
+    read_manifest_rows,
+    split_days,
+)
 from tests.evergreen.builders import at, day, live_a_day, orders, returns, shop
 
 WEEK = [day(number) for number in range(1, 8)]
@@ -30,6 +37,28 @@ def test_the_newest_whole_days_judge_and_the_ones_before_them_train(changes, tra
 def test_a_gap_between_whole_days_is_no_day():
     split = split_days([day(1), day(2), day(5), day(9)], shop({"evaluation": {"window": "2d"}}))
     assert (split.training, split.judging) == ([day(1), day(2)], [day(5), day(9)])
+
+
+@pytest.mark.parametrize(
+    ("window", "golden", "refit"),
+    [
+        ("expanding", [], WEEK),
+        ("3d", [], WEEK[4:]),
+        ("expanding", WEEK[:2], WEEK[2:]),
+        ("3d", WEEK[5:6], WEEK[3:5] + WEEK[6:]),
+    ],
+)
+def test_a_refit_trains_on_the_newest_days_too_and_on_no_golden_one(window, golden, refit):
+    product = shop({"training": {"window": window}, "evaluation": {"window": "2d"}})
+    assert split_days(WEEK, product, golden).refit == refit
+
+
+def test_of_a_training_sets_manifests_a_version_was_trained_on_the_one_with_its_digest():
+    twin, refit = {"digest": "t", "days": ["1"]}, {"digest": "r", "days": ["1", "2"]}
+    both = twin | {"refit": refit}
+    assert manifest_of(both, {"training_digest": "r"}) == refit
+    assert manifest_of(both, {"training_digest": "t"}) == both
+    assert manifest_of(twin, {"training_digest": "t"}) == twin, "written before there were refits"
 
 
 @pytest.mark.parametrize("whole", [0, 1, 3, 4])

@@ -20,6 +20,7 @@ from evergreen.digests import digest_frame
 from evergreen.ledger import Entry
 from evergreen.periods import days_between
 from evergreen.product_files import load_product, overlay, read_yaml
+from evergreen.promotion import judged
 from evergreen.storage import Store
 from pipelines import places
 from pipelines.cli import main
@@ -31,7 +32,7 @@ from pipelines.resources import Home
 TABLES_OF_A_DAY = ("batch", "quarantine", "labels", "predictions", "performance", "drift")
 NO_NEW_PROCESS = {"gates": {"disabled": ["new_process"]}}
 SHORT = {
-    "training": {"at_least": "4d", "model": {"n_estimators": 20}},
+    "training": {"at_least": "4d", "refit_on_promotion": False, "model": {"n_estimators": 20}},
     "evaluation": {"window": "4d"},
     **NO_NEW_PROCESS,
 }
@@ -43,7 +44,8 @@ DAILY = {
     "retraining": {
         "schedule": "daily",
         "triggers": [{"kind": "performance"}, {"kind": "drift"}, {"kind": "staleness"}],
-    }
+    },
+    "training": {"refit_on_promotion": True},
 }
 HUNDRED = {
     "training": {"model": {"n_estimators": 20}},
@@ -242,7 +244,7 @@ def assert_decisions(loop: Loop, expected: list[str]) -> str:
         assert len(judging) == 7
     for before, after in zip(loop.decisions, loop.decisions[1:], strict=False):
         champion = before["serving"]["champion"]
-        assert champion is None or champion["trained_through"] < min(after["evaluation"]["days"])
+        assert champion is None or judged(champion)["trained_through"] < min(after["evaluation"]["days"])
     promoted = [entry for entry in loop.decisions if entry["decision"] == "promoted"]
     compared = [gate for entry in loop.decisions for gate in entry["gates"] if gate["name"] == "comparison"]
     seen = [gate["smallest_effect"] for gate in compared if gate["smallest_effect"] is not None]

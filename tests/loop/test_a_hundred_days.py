@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from evergreen.periods import days_between
+from evergreen.promotion import judged
 from pipelines import places
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
@@ -60,7 +61,7 @@ def test_retrains_every_sunday_that_can_be_decided(hundred_days: Loop, capsys):
 
 def test_a_training_run_says_everything_about_itself(hundred_days, client):
     entry = hundred_days.decisions[-1]
-    run = client.get_run(entry["candidate"]["run_id"])
+    run = client.get_run(judged(entry["candidate"])["run_id"])
 
     assert run.data.params["kind"] == "xgboost"
     assert run.data.params["n_estimators"] == "20"
@@ -74,6 +75,23 @@ def test_a_training_run_says_everything_about_itself(hundred_days, client):
     assert {"calibration.png", "precision_recall.png", "importances.png"} <= {
         artifact.path for artifact in client.list_artifacts(run.info.run_id)
     }
+
+
+def test_a_promotion_costs_one_more_version_and_a_refusal_none(hundred_days, client):
+    """A version a role and decision; the refit's run says that it learnt from more than its twin, and nothing of a judgement."""
+    promoted = [entry for entry in hundred_days.decisions if entry["decision"] == "promoted"]
+    versions = client.search_model_versions("name='flights'")
+    roles = [version.tags["evergreen.role"] for version in versions]
+    decisions = len(hundred_days.decisions)
+    assert 0 < len(promoted) < decisions
+    assert {role: roles.count(role) for role in set(roles)} == {
+        "baseline": decisions,
+        "candidate": decisions,
+        "refit": len(promoted),
+    }
+    run = client.get_run(promoted[-1]["candidate"]["run_id"])
+    assert run.data.metrics["training_rows"] == promoted[-1]["refit"]["rows"] > promoted[-1]["training"]["rows"]
+    assert "judged_log_loss" not in run.data.metrics
 
 
 def test_the_columns_that_the_ui_shows_are_those_of_the_tables(hundred_days):
@@ -229,7 +247,7 @@ def test_the_webserver_shows_the_lineage_from_raw_batch_to_promotion(hundred_day
     while nodes[upstream]["dependencyKeys"]:
         upstream = nodes[upstream]["dependencyKeys"][0]["path"][-1]
         path.append(upstream)
-    assert len(nodes) == 15
+    assert len(nodes) == 16
     assert path[-1] == "raw_batch"
     assert all(node["groupName"] == "flights" and node["isPartitioned"] for node in nodes.values())
     assert {"xgboost", "mlflow"} <= set(nodes["candidate_model"]["kinds"])

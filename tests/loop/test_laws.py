@@ -21,7 +21,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from evergreen.as_of import AsOf
+from evergreen.errors import OverlapError
+from evergreen.evaluation import refuse_overlap
 from evergreen.periods import Periods
+from evergreen.training import manifest_of, possible_training_ids, read_manifest_rows
 from pipelines import places
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
@@ -87,7 +91,7 @@ def test_a_day_run_again_reads_nothing_later_than_itself(ten_days):
 
 def forget_decisions(loop: Loop) -> None:
     loop.home.promotions(loop.product).path.unlink()
-    for name in ("training_set", "baseline_model", "candidate_model", "evaluation_report"):
+    for name in ("training_set", "baseline_model", "candidate_model", "evaluation_report", "refit_model"):
         shutil.rmtree(loop.store.root / name)
 
 
@@ -137,8 +141,6 @@ def test_a_changed_past_is_refused_where_it_was_decided(ten_days):
 
 def test_labels_that_come_early_are_not_used_early(ten_days):
     """Law 2: outcomes of the as-of day are delivered and stored, and neither train nor judge before they are due."""
-    from evergreen.as_of import AsOf
-
     loop = ten_days
     day = loop.store.days("batch")[-1]
     view = AsOf(loop.store, loop.product, day)
@@ -186,6 +188,27 @@ def test_a_judging_row_that_was_trained_on_stops_the_run(ten_days):
     assert not result.success
     assert "were trained on by the candidate" in failures(result)
     assert loop.decisions == []
+
+
+def test_what_ships_knows_the_judging_days_and_what_was_judged_does_not(ten_days):
+    """Law 3: the refit of the promoted candidate is trained through the newest whole day, its twin to the day before the first judging
+    one; a kept candidate has no refit; and a refit that is judged on its own rows stops the run."""
+    kept, promoted = ten_days.decisions
+    assert (kept["decision"], promoted["decision"]) == ("kept", "promoted")
+    assert kept["refit"] is None and "twin" not in kept["candidate"]
+    ships, twin, days = promoted["candidate"], promoted["candidate"]["twin"], promoted["evaluation"]["days"]
+    assert promoted["serving"]["champion"] == ships
+    assert (ships["trained_through"], ships["training_digest"]) == (days[-1], promoted["refit"]["digest"])
+    assert twin["trained_through"] == promoted["training"]["last_day"] < days[0]
+    assert promoted["refit"]["rows"] > promoted["training"]["rows"]
+    assert ships["reference_log_loss"] == twin["reference_log_loss"]
+
+    view = AsOf(ten_days.store, ten_days.product, date.fromisoformat(promoted["as_of"]))
+    made = ten_days.store.read_document("training_set", view.day)
+    judging = read_manifest_rows(view, ten_days.store.read_document("evaluation_set", view.day)).flight_id
+    assert refuse_overlap(judging, {"twin": possible_training_ids(view, manifest_of(made, twin))}) > 1000
+    with pytest.raises(OverlapError, match=f"{len(judging)} judging rows were trained on by the refit"):
+        refuse_overlap(judging, {"refit": possible_training_ids(view, manifest_of(made, ships))})
 
 
 def test_missing_evidence_is_never_a_number(ten_days):
@@ -243,11 +266,13 @@ def test_killed_replays_end_where_an_uninterrupted_one_does(ten_days, new_loop):
     kill_when(lambda: killed.store.path("batch", days[3]).exists())
     kill_when(lambda: document("baseline_model", days[9]).exists())
     kill_when(lambda: len(killed.decisions) == 1)
+    kill_when(lambda: document("refit_model", days[10]).exists())
     told = killed.live(LAST)
     with opened_instance() as instance:
         left = [run.status.value for run in instance.get_runs() if run.status.value not in ("SUCCESS", "FAILURE")]
 
     expected = sorted((f"flights/{days[day]}", role) for day in (9, 10) for role in ("baseline", "candidate"))
+    expected.append((f"flights/{days[10]}", "refit"))
     assert whole == (killed.content(LAST), expected)
     assert versions() == expected
     assert left == []

@@ -41,9 +41,9 @@ def _ten_days(tmp_path_factory, lived_ten_days) -> Iterator[Loop]:
 
 @pytest.fixture
 def ten_days(_ten_days, tmp_path, monkeypatch) -> Loop:
-    """A copy of ten days; a test may damage it. Version 2 is champion, 4 was, 3 is the baseline."""
+    """A copy of ten days; a test may damage it. Version 2 is champion, 5 was, 3 is the baseline."""
     loop = copied(_ten_days, tmp_path / "copy", monkeypatch)
-    assert roles(loop) == {"champion": 2, "previous": 4, "baseline": 3, "first": 4}
+    assert roles(loop) == {"champion": 2, "previous": 5, "baseline": 3, "first": 5}
     return loop
 
 
@@ -66,24 +66,24 @@ def test_a_rollback_by_hand_serves_the_next_day_and_is_told(ten_days):
     loop = ten_days
     refused = evergreen("rollback", "flights", "--to", "99", "--reason", "x")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "version 99 never served; these can be put back: 3, 4 (version 3 is the baseline)" in refused.stderr
+    assert "version 99 never served; these can be put back: 3, 5 (version 3 is the baseline)" in refused.stderr
 
     done = evergreen("rollback", "flights", "--reason", "it answers nonsense", "--by", "ann")
     assert done.stdout.splitlines() == [
-        "Rolled back: version 4 serves again instead of version 2; it answers nonsense; asked for by hand (ann).",
+        "Rolled back: version 5 serves again instead of version 2; it answers nonsense; asked for by hand (ann).",
         "From 2013-01-11 on, the first day that is not yet scored.",
     ]
-    assert roles(loop) == {"champion": 4, "previous": None, "baseline": 3, "first": 4}
+    assert roles(loop) == {"champion": 5, "previous": None, "baseline": 3, "first": 5}
     assert registry_here().misplaced("flights", loop.decisions[-1]["serving"]) == []
 
     loop.live("2013-01-12")
     made = answered(loop, NEXT)
-    assert set(made.served_by + made.version.astype(str)) == {"champion4"}
+    assert set(made.served_by + made.version.astype(str)) == {"champion5"}
     told = json.loads(evergreen("timeline", "flights", "--json").stdout)
     assert [(reign["first"], reign["served_by"], reign["version"], reign["moved_by"]) for reign in told["reigns"]] == [
         ("2013-01-01", "heuristic", 0, "nobody"),
         ("2013-01-10", "baseline", 1, "the schedule"),
-        ("2013-01-11", "champion", 4, "hand (ann)"),
+        ("2013-01-11", "champion", 5, "hand (ann)"),
     ]
     for command in (("status", "flights"), ("explain", "flights", "--prediction", made.id[0]), ("doctor", "flights")):
         assert "Traceback" not in evergreen(*command).stderr
@@ -95,7 +95,7 @@ def test_a_proven_harm_is_rolled_back_by_the_sensor_once(ten_days):
     loop, day = ten_days, date(2013, 1, 10)
     document = loop.store.read_document("retrain_decision", day)
     assert document["rollback"]["sentence"] == "There is no champion with one before it to compare with."
-    proven = {"roll_back": True, "sentence": "Version 2 is proven worse.", "champion": 2, "previous": 4}
+    proven = {"roll_back": True, "sentence": "Version 2 is proven worse.", "champion": 2, "previous": 5}
     loop.store.write_document("retrain_decision", day, document | {"rollback": proven})
 
     told = loop.live(NEXT)
@@ -104,7 +104,7 @@ def test_a_proven_harm_is_rolled_back_by_the_sensor_once(ten_days):
     entry = loop.decisions[-1]
     assert (entry["key"], entry["decision"]) == ("flights/rollback/2013-01-10", "rolled back")
     assert (entry["requested_by"], entry["evidence"]) == ("sensor: worse than the version before", proven)
-    assert answered(loop, NEXT).version.unique().tolist() == [4]
+    assert answered(loop, NEXT).version.unique().tolist() == [5]
 
 
 def raises(*_: Any) -> Any:
@@ -138,7 +138,7 @@ def test_a_broken_champion_is_answered_for_told_once_and_nothing_is_promoted_on_
         assert execute(replay, "retrain", NEXT).success
 
     made = answered(loop, NEXT)
-    assert set(made.served_by + made.version.astype(str)) == {"previous4"} and made.score.notna().all()
+    assert set(made.served_by + made.version.astype(str)) == {"previous5"} and made.score.notna().all()
     look = Look.from_dict(loop.store.read_document("conditions", date.fromisoformat(NEXT)))
     assert [condition.key for condition in look.holding] == ["served_by/previous"]
     decided = loop.decisions[-1]
@@ -223,6 +223,6 @@ def test_killed_between_any_two_steps_of_a_rollback_the_next_run_finds_all_consi
 
     assert len(loop.decisions) == (3 if steps == 0 else 4)
     assert loop.run_again("daily", NEXT).success
-    serves = 2 if steps == 0 else 4
+    serves = 2 if steps == 0 else 5
     assert answered(loop, NEXT).version.unique().tolist() == [serves]
     assert registry_here().misplaced("flights", loop.decisions[-1]["serving"]) == []

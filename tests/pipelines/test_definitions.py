@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 
+from evergreen.config import Product
 from pipelines import places
 
 HEAVY = ("mlflow", "xgboost", "sklearn", "scipy", "matplotlib", "pandera")
@@ -19,7 +20,7 @@ def test_importing_the_definitions_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
-def test_a_product_is_fifteen_assets_four_jobs_two_schedules_and_five_sensors(tmp_path, monkeypatch):
+def test_a_product_is_sixteen_assets_four_jobs_two_schedules_and_five_sensors(tmp_path, monkeypatch):
     from pipelines.definitions import build_definitions
 
     (tmp_path / "products").mkdir()
@@ -29,7 +30,7 @@ def test_a_product_is_fifteen_assets_four_jobs_two_schedules_and_five_sensors(tm
     definitions = build_definitions()
     repository = definitions.get_repository_def()
 
-    assert len(list(definitions.resolve_asset_graph().get_all_asset_keys())) == 15
+    assert len(list(definitions.resolve_asset_graph().get_all_asset_keys())) == 16
     assert {job.name for job in repository.get_all_jobs()} >= {
         "flights_daily",
         "flights_retrain",
@@ -59,7 +60,19 @@ def test_the_daily_job_and_the_retrain_job_share_no_asset():
         for stages in (DAILY_STAGES, RETRAIN_STAGES)
     )
 
-    assert (len(daily), len(retrain), len(daily & retrain)) == (9, 6, 0)
+    assert (len(daily), len(retrain), len(daily & retrain)) == (9, 7, 0)
+
+
+def test_a_product_that_ships_what_was_judged_has_no_refit_in_its_graph():
+    from evergreen.product_files import load_product, overlay, parse
+    from pipelines.jobs import RETRAIN_STAGES
+
+    shipped = load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml").model_dump(mode="json")
+    for refit in (True, False):
+        product = parse(Product, overlay(shipped, {"training": {"refit_on_promotion": refit}}), "test")
+        assets = [asset for stage in RETRAIN_STAGES for asset in stage(product)]
+        named = {key.path[-1] for asset in assets for key in (*asset.keys, *asset.dependency_keys)}
+        assert ("refit_model" in named) is refit
 
 
 def test_every_asset_says_what_it_is_whose_and_of_which_stage():
