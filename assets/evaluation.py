@@ -114,6 +114,7 @@ def _measure(
         "days": judging["days"],
         "trained_ids_compared": compared,
         **registry.examine(product, records["candidate"], rows),
+        "training_log_loss": {name: records[name]["log_loss"] for name in ("candidate", "baseline")},
         "champion": champion,
         "champion_error": champion_error,
         "summary": {name: evaluation.summarize(rows, values, product) for name, values in scores.items()},

@@ -1,7 +1,7 @@
 """Promotion: every gate's verdict, one decision in the ledger, and the registry's aliases as its projection."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -13,6 +13,7 @@ from evergreen.errors import LedgerError
 from evergreen.ledger import Entry
 from evergreen.model_card import render
 from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after, serving_now
+from evergreen.stages import after_gates
 from evergreen.storage import Store, write_bytes
 from evergreen.tasks import task_of
 from pipelines import tags
@@ -72,9 +73,11 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
     before = serving_now(entries)
     if report["champion"] != before.get("champion"):
         raise LedgerError(f"{stage.decision(day)} was judged against another champion: run the whole retrain job again")
+    outcome = after_gates(decision.outcome, before, product)
     return {
         "as_of": str(day),
-        "decision": decision.outcome,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "decision": outcome,
         "deciding_gate": decision.deciding_gate,
         "effective_from": str(effective_from(day, store.days("predictions"))),
         "gates": [gate.as_dict() for gate in judged],
@@ -86,9 +89,7 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
             "digest": report["evaluation_digest"],
             "days": report["days"],
         },
-        "serving": serving_after(
-            decision.outcome, before, records["candidate"], records["baseline"], training["base_rate"]
-        ),
+        "serving": serving_after(outcome, before, records["candidate"], records["baseline"], training["base_rate"]),
         "config": product.digest,
         **request,
     }

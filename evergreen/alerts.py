@@ -1,4 +1,5 @@
-"""What asks a person to act: failed runs, an overdue day, a product that is not good enough, missing labels, a lower rung serving.
+"""What asks a person to act: failed runs, an overdue day, a product that is not good enough, missing labels, a lower rung serving,
+a candidate that awaits approval, a champion that was rolled back by itself.
 
 A condition has a reader and an action, or it is not here: a retrain that fired and a candidate that was kept are the loop at work.
 """
@@ -13,7 +14,9 @@ from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY, Periods
+from evergreen.promotion import PROMOTED, ROLLED_BACK, SENSOR, sentence
 from evergreen.scoring import HEURISTIC, RUNGS
+from evergreen.stages import stages, waiting
 from evergreen.statistics import mean_interval
 
 Severity = Literal["critical", "warning"]
@@ -120,6 +123,37 @@ def _serving(day: date, served_by: str | None, entries: list[Entry]) -> Look:
 
 def _rung_key(rung: str) -> str:
     return f"served_by/{rung}"
+
+
+def look_at_ledger(entries: list[Entry], product: Product) -> Look:
+    """What the promotion ledger says as it stands: a candidate that awaits a person, and a rollback that nobody asked for, which holds
+    until the next promotion, or a rollback by hand."""
+    return Look([*_awaited(entries, product), *_rolled_back(entries, product)], [])
+
+
+def _awaited(entries: list[Entry], product: Product) -> list[Condition]:
+    found = waiting(entries)
+    if found is None or found[0] != "awaiting":
+        return []
+    _, record, decided = found
+    since = stages(entries)[-1].began_at or decided["as_of"]
+    what = f"version {record['version']}, decided as of {decided['as_of']}, waits for a person's yes or no; serving goes on as it is"
+    to_do = (
+        f"read its model card; then `evergreen approve {product.name} --by NAME --reason TEXT`, or `evergreen reject`"
+    )
+    return [Condition("awaiting_approval", what, since, "warning", to_do, decided["key"])]
+
+
+def _rolled_back(entries: list[Entry], product: Product) -> list[Condition]:
+    moves = [entry for entry in entries if entry["decision"] in (PROMOTED, ROLLED_BACK)]
+    if not moves or moves[-1]["decision"] != ROLLED_BACK or not str(moves[-1]["requested_by"]).startswith(SENSOR):
+        return []
+    last = moves[-1]
+    to_do = (
+        f"see what the gates let through: `evergreen timeline {product.name}` and the model card of version "
+        f"{last['withdrawn']}; it is over with the next promotion"
+    )
+    return [Condition("rolled_back", sentence(last), last["at"], "warning", to_do, last["key"])]
 
 
 def look_at_failures(failures: list[Entry]) -> Look:

@@ -304,7 +304,15 @@ class Gates(Section):
         0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not"
     )
     change: Change = Change()
-    disabled: list[Literal["new_process", "slices", "calibration", "latency", "size"]] = Field(
+    approval: Literal["none", "required"] = Field(
+        "none", description="required: what passes the gates waits until a person says yes; serving goes on meanwhile"
+    )
+    overfit_at_most: float = Field(
+        0.25,
+        gt=0,
+        description="log-loss that may be lost from training to the judged days, over what the baseline loses",
+    )
+    disabled: list[Literal["new_process", "slices", "calibration", "overfit", "latency", "size"]] = Field(
         [], description="gates that are switched off, on the record"
     )
 
@@ -315,6 +323,15 @@ class Gates(Section):
         if isinstance(value, dict) and ("off" in value or False in value):
             raise ValueError("the key off is called disabled: write disabled: [...] instead of it")
         return value
+
+
+class Shadow(Section):
+    """A trial beside the champion, before what passes the gates may replace it; the harm that it looks for is bounded by `gates`."""
+
+    days: int = Field(0, ge=0, le=90, description="whole mature days that both score; 0: no shadow")
+    psi: float = Field(
+        0.25, gt=0, description="stability index of its scores against the champion's over which it is refused"
+    )
 
 
 class PerformanceTrigger(Section):
@@ -525,6 +542,7 @@ class Product(Section):
     training: Training
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
+    shadow: Shadow = Shadow()
     retraining: Retraining = Retraining()
     rollback: RollbackPolicy = RollbackPolicy()
     alerts: Alerts = Alerts()

@@ -72,6 +72,12 @@ def prediction_psi(table: pd.DataFrame) -> float | None:
     return float(scores.psi.iloc[0]) if len(scores) else None
 
 
+def scores_psi(reference: Floats, observed: Floats) -> float:
+    """The stability index of one model's scores against another's of the same rows."""
+    part = _numeric_profile(reference)
+    return _psi(np.asarray(part["shares"]), _shares(pd.Series(observed), part), len(observed))
+
+
 def _numeric_profile(values: Floats) -> Profile:
     known = values[~np.isnan(values)]
     quantiles = np.quantile(known, np.linspace(0, 1, BINS + 1)) if len(known) else np.zeros(2)

@@ -14,6 +14,7 @@ EvergreenError
 ├── ModelError           a model cannot be loaded, or answers nonsense
 ├── RegistryError        MLflow does not answer
 ├── RollbackError        a version cannot be put back
+├── StageError           a candidate cannot be approved, refused or taken out of shadow
 └── BackupError          a backup cannot be taken or restored
 
 Each message states the rule, the value received and the way out; the command line prints it without a stack trace.
@@ -73,6 +74,10 @@ class RegistryError(EvergreenError):
 
 
 class RollbackError(EvergreenError):
+    pass
+
+
+class StageError(EvergreenError):
     pass
 
 

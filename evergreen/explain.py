@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from evergreen.config import Product
 from evergreen.errors import NotEnoughEvidence
 from evergreen.ledger import Entry
+from evergreen.promotion import PROMOTED, WAITING, decisions
 from evergreen.scoring import NO_VERSION
 from evergreen.storage import Store
 
@@ -41,8 +42,8 @@ def explain(store: Store, product: Product, entries: list[Entry], prediction: st
     model = _record(state, made)
     promoted = [
         entry
-        for entry in entries
-        if entry["decision"] == "promoted" and entry["candidate"]["version"] == made["version"]
+        for entry in decisions(entries)
+        if entry["decision"] in (PROMOTED, *WAITING) and entry["candidate"]["version"] == made["version"]
     ]
     return Explanation(
         day=day,

@@ -5,7 +5,7 @@ This module imports `evergreen.models`; import it inside the function that needs
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,30 +15,37 @@ import pandas as pd
 from evergreen import models
 from evergreen.config import Product
 from evergreen.errors import ModelError
-from evergreen.smoke import scores_in_new_process
+from evergreen.latency import one_row_p99
 from evergreen.tasks import Floats, task_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-LATENCY_ROWS = 30
 SMOKE_ROWS = 1000
+Ask = Callable[[pd.DataFrame], AbstractContextManager[Callable[[], Floats]]]
+"""Starts a process of its own that scores rows, and gives what waits for it (see `evergreen.smoke`)."""
 
 
 def examine(
-    path: Path, pipeline: "Pipeline", reload: Callable[[], "Pipeline"], rows: pd.DataFrame, product: Product
+    path: Path, pipeline: "Pipeline", reload: Callable[[], "Pipeline"], ask: Ask, rows: pd.DataFrame, product: Product
 ) -> dict[str, Any]:
     """What the gates ask of the file behind a pipeline; it is named by its digest. The rows are scored, no label is looked at.
 
     `reload` fetches the model back from the registry: `reload_error` is what differs, None where nothing does. `latency_p99` is in
-    seconds; so is `new_process`, or it is what went wrong, None where the product does not ask.
+    seconds, timed when the new process has ended. `new_process` is the seconds that it was waited for, or what went wrong, None
+    where the product does not ask.
     """
     expected = models.predict(pipeline, rows)
+    with ExitStack() as stack:
+        some = rows[product.features.names].head(SMOKE_ROWS)
+        asked = None if "new_process" in product.gates.disabled else stack.enter_context(ask(some))
+        reload_error = _difference(lambda: models.predict(reload(), rows), expected, product)
+        new_process = None if asked is None else _answer(asked, expected[: len(some)], product)
     return {
-        "reload_error": _difference(lambda: models.predict(reload(), rows), expected, product),
-        "latency_p99": _latency(pipeline, rows, product.service_levels.scoring_latency_p99),
+        "reload_error": reload_error,
+        "new_process": new_process,
+        "latency_p99": one_row_p99(pipeline, rows, product.service_levels.scoring_latency_p99),
         "model_bytes": path.stat().st_size,
-        "new_process": None if "new_process" in product.gates.disabled else _new_process(path, rows, expected, product),
     }
 
 
@@ -51,28 +58,6 @@ def _difference(score: Callable[[], Floats], expected: Floats, product: Product)
     return None if np.array_equal(scores, expected) else "its scores differ"
 
 
-def _new_process(path: Path, rows: pd.DataFrame, expected: Floats, product: Product) -> float | str:
-    """What a new process finds with the file that scoring would read: seconds, or what went wrong."""
-    began, some = time.perf_counter(), rows[product.features.names].head(SMOKE_ROWS)
-    problem = _difference(lambda: scores_in_new_process(path, path.stem, some), expected[: len(some)], product)
-    return problem or time.perf_counter() - began
-
-
-def _latency(pipeline: "Pipeline", rows: pd.DataFrame, bound: timedelta) -> float | None:
-    """Seconds for one row, 99th percentile over rows: of the clock or of the processor, whichever is less, since pauses are the
-    machine's; a row over the bound gets two more tries, and the fastest counts.
-
-    None without a row.
-    """
-
-    def seconds(row: pd.DataFrame) -> float:
-        began, worked = time.perf_counter(), time.process_time()
-        models.predict(pipeline, row)
-        return min(time.perf_counter() - began, time.process_time() - worked)
-
-    def fastest(row: pd.DataFrame) -> float:
-        first = seconds(row)
-        return first if first <= bound.total_seconds() else min(first, seconds(row), seconds(row))
-
-    singles = [rows.iloc[[position]] for position in range(min(LATENCY_ROWS, len(rows)))]
-    return float(np.quantile([fastest(row) for row in singles], 0.99)) if singles else None
+def _answer(asked: Callable[[], Floats], expected: Floats, product: Product) -> float | str:
+    began = time.perf_counter()
+    return _difference(asked, expected, product) or time.perf_counter() - began

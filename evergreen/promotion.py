@@ -1,7 +1,8 @@
 """The promotion decision, and who serves when: the promotion ledger is the truth.
 
 An entry carries the serving state that follows from it, so that the state on any day is read and never reconstructed. An entry
-without a `kind` is the decision on a candidate; `rollback` is the other kind. `decision` says in a word what either did.
+without a `kind` is the decision on a candidate; the other kinds are `rollback` and what ends the wait of a candidate that passed
+the gates, `approval` and `shadow`. `decision` says in a word what each did.
 
 The record of a refitted version carries its `twin`: the version of the same recipe, trained before the judging days, that was
 judged in its place.
@@ -17,7 +18,10 @@ from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY
 
 ROLES = ("champion", "previous", "baseline", "first")
-ROLLED_BACK = "rolled back"
+PROMOTED, REFUSED, SUPERSEDED, ROLLED_BACK = "promoted", "refused", "superseded", "rolled back"
+IN_SHADOW, AWAITING = "in shadow", "awaiting approval"
+WAITING = {IN_SHADOW: "shadow", AWAITING: "awaiting"}
+"""The roles of a candidate that passed the gates and does not serve yet, by the decision that gave it."""
 SENSOR = "sensor: "
 
 
@@ -39,30 +43,49 @@ def decide(gates: list[Gate]) -> Decision:
 
 def sentence(entry: Entry) -> str:
     """An entry as a sentence: what happened, to which version, on what evidence, and who asked for it."""
-    what = {"promoted": _promoted, ROLLED_BACK: _rolled_back}.get(entry["decision"], _not_promoted)(entry)
-    return f"{entry['decision'].capitalize()}: {what}; asked for by {asked_for_by(entry)}."
+    what = {PROMOTED: _promoted, ROLLED_BACK: _rolled_back}.get(entry["decision"], _not_promoted)(entry)
+    return f"{entry['decision'].capitalize()}: {what}; {_why(entry)}; asked for by {asked_for_by(entry)}."
 
 
 def _rolled_back(entry: Entry) -> str:
     champion = entry["serving"]["champion"]
     back = f"version {champion['version']} serves again" if champion else "the baseline serves"
-    return f"{back} instead of version {entry['withdrawn']}; {entry['reason'].rstrip('.')}"
+    return f"{back} instead of version {entry['withdrawn']}"
 
 
 def _promoted(entry: Entry) -> str:
-    version, before, compared = entry["candidate"]["version"], entry["serving"]["previous"], _gate(entry, "comparison")
-    if before is None:
-        return f"version {version} is the first champion; {_reason(_gate(entry, 'beats_baseline'))}"
-    difference = f"{compared['value']:+.4f} [{compared['low']:+.4f}, {compared['high']:+.4f}]"
-    against = "between their twins" if "twin" in entry["candidate"] else "against it"
-    return f"version {version} replaces version {before['version']}; log-loss {difference} {against}"
+    version, before = entry["candidate"]["version"], entry["serving"]["previous"]
+    return f"version {version} " + (f"replaces version {before['version']}" if before else "is the first champion")
 
 
 def _not_promoted(entry: Entry) -> str:
     champion = entry["serving"]["champion"]
     stays = f"version {champion['version']} stays champion" if champion else "there is still no champion"
-    deciding = _gate(entry, entry["deciding_gate"])
-    return f"version {entry['candidate']['version']} does not pass {deciding['name']}, {stays}; {_reason(deciding)}"
+    fates = {
+        IN_SHADOW: "scores beside the champion before it may replace it",
+        AWAITING: "waits for a person's yes or no",
+        SUPERSEDED: f"passes every gate while version {_version(entry, 'shadow')} is in shadow",
+        REFUSED: "is not promoted",
+    }
+    fate = fates.get(entry["decision"]) or f"does not pass {entry['deciding_gate']}"
+    return f"version {entry['candidate']['version']} {fate}, {stays}"
+
+
+def _why(entry: Entry) -> str:
+    """The reason that was given, or what the gates found: against the champion, or against the baseline without one."""
+    if "kind" in entry:
+        return str(entry["reason"]).rstrip(".")
+    if entry["decision"] in ("kept", "held"):
+        return _reason(_gate(entry, entry["deciding_gate"]))
+    compared = _gate(entry, "comparison")
+    if not entry["serving"]["previous" if entry["decision"] == PROMOTED else "champion"]:
+        return _reason(_gate(entry, "beats_baseline"))
+    against = "between their twins" if "twin" in entry["candidate"] else "against it"
+    return f"log-loss {compared['value']:+.4f} [{compared['low']:+.4f}, {compared['high']:+.4f}] {against}"
+
+
+def _version(entry: Entry, role: str) -> int | None:
+    return (entry["serving"].get(role) or {}).get("version")
 
 
 def _gate(entry: Entry, name: str) -> dict[str, Any]:
@@ -98,15 +121,24 @@ def serving_after(
 ) -> dict[str, Any]:
     """The serving state that follows a decision.
 
-    A state maps each of ROLES to a model record or None, `base_rate` to the heuristic's answer, and `withdrawn` to the versions
-    that were rolled back. The newest baseline always takes its place; the first champion ever stays as the yardstick of never
-    retraining.
+    A state maps each of ROLES, and of the roles in WAITING, to a model record or None, `base_rate` to the heuristic's answer, and
+    `withdrawn` to the versions that were rolled back. The newest baseline always takes its place; the first champion ever stays
+    as the yardstick of never retraining.
     """
-    state = {role: before.get(role) for role in ROLES} | {"withdrawn": before.get("withdrawn", [])}
-    state |= {"baseline": baseline, "base_rate": base_rate}
-    if outcome == "promoted":
-        state |= {"champion": candidate, "previous": state["champion"], "first": state["first"] or candidate}
-    return state
+    state = {role: before.get(role) for role in (*ROLES, *WAITING.values())}
+    state |= {"withdrawn": before.get("withdrawn", []), "baseline": baseline, "base_rate": base_rate}
+    return moved(outcome, state, candidate)
+
+
+def moved(outcome: str, state: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
+    """The state once a candidate is promoted, waits or is refused. One waits at a time: whoever comes, nobody else waits any more."""
+    nobody = dict.fromkeys(WAITING.values())
+    if outcome == PROMOTED:
+        first = state["first"] or candidate
+        return state | nobody | {"champion": candidate, "previous": state["champion"], "first": first}
+    if outcome in WAITING:
+        return state | nobody | {WAITING[outcome]: candidate}
+    return state | nobody if outcome == REFUSED else state
 
 
 def refuse_older_day(entries: list[Entry], as_of: str) -> None:

@@ -17,9 +17,18 @@ from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.plain_words import short, span
-from evergreen.promotion import ROLLED_BACK, decisions, sentence
+from evergreen.promotion import AWAITING, IN_SHADOW, REFUSED, ROLLED_BACK, SUPERSEDED, decisions, sentence
 
-SIGNS = {"promoted": "▲", "kept": "○", "held": "◇", ROLLED_BACK: "▼"}
+SIGNS = {
+    "promoted": "▲",
+    "kept": "○",
+    "held": "◇",
+    IN_SHADOW: "◐",
+    AWAITING: "△",
+    SUPERSEDED: "◌",
+    REFUSED: "✕",
+    ROLLED_BACK: "▼",
+}
 MOST_SHOWN = 8
 
 
@@ -37,6 +46,7 @@ def render(health: Health, product: Product) -> str:
         decisions=[_decision(entry) for entry in _shown_entries(health)[::-1]],
         last=next(iter(decisions(health.entries)[::-1]), None),
         drift=_drift(health),
+        signs=SIGNS,
         slices=_slices(health, product),
         labels=_labels(health),
         features=_features(health),

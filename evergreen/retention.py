@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from evergreen.config import Retention
 from evergreen.ledger import Entry
+from evergreen.promotion import WAITING
 
 Kind = Literal["quarantine", "event_logs", "refused_models", "superseded_models"]
 WHY: dict[Kind, str] = {
@@ -55,8 +56,9 @@ def model_uses(entries: list[Entry]) -> dict[str, ModelUse]:
     for number, entry in enumerate(entries):
         following = entries[number + 1] if number + 1 < len(entries) else None
         until = date.fromisoformat(following["effective_from"]) - timedelta(days=1) if following else None
-        for record in _models(entry["serving"].values()):
-            uses[record["digest"]] = ModelUse(record["version"], True, until)
+        for role, state in entry["serving"].items():
+            for record in _models([state]):
+                uses[record["digest"]] = ModelUse(record["version"], role not in WAITING.values(), until)
         for record in _models([entry.get("candidate")]):
             decided = date.fromisoformat(entry["as_of"])
             uses.setdefault(record["digest"], ModelUse(record["version"], False, decided if following else None))

@@ -13,7 +13,7 @@ from evergreen.config import Product
 from evergreen.digests import digest_file
 from evergreen.errors import RollbackError, StorageError
 from evergreen.ledger import Entry, Ledger
-from evergreen.promotion import ROLLED_BACK, effective_from, serving_now
+from evergreen.promotion import ROLLED_BACK, WAITING, effective_from, serving_now
 from evergreen.recipes import recorded_recipe
 from evergreen.storage import Store
 
@@ -124,12 +124,12 @@ def _choices(entries: list[Entry]) -> str:
 def state_after(entries: list[Entry], version: int) -> Record:
     """The serving state once `version` is back.
 
-    What it replaces is withdrawn; `previous` is the champion before the one put back, never one that is withdrawn. The baseline
-    comes back as itself: then there is no champion.
+    What it replaces is withdrawn, and a candidate that waits was judged against that: it waits no more. `previous` is the champion
+    before the one put back, never one that is withdrawn. The baseline comes back as itself: then there is no champion.
     """
     before = serving_now(entries)
     withdrawn = {*before.get("withdrawn", []), server(before)["version"]} - {version, before["baseline"]["version"]}
-    state = before | {"withdrawn": sorted(withdrawn)}
+    state = before | dict.fromkeys(WAITING.values()) | {"withdrawn": sorted(withdrawn)}
     if version == before["baseline"]["version"]:
         return state | {"champion": None, "previous": None}
     reigns = _champions(entries)

@@ -1,13 +1,10 @@
-"""A smoke test: a process of its own, as scoring will be, reads a model file and scores rows.
-
-    python -m evergreen.smoke MODEL DIGEST ROWS SCORES
-
-reads the rows (Parquet) and writes the scores (NumPy). A model that only answers where it was trained does not get past it.
-"""
+"""A smoke test: a process of its own, as scoring will be, finds a model and scores rows, while this one goes on."""
 
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,26 +16,34 @@ from evergreen.tasks import Floats
 SECONDS = 120
 
 
-def scores_in_new_process(model: Path, digest: str, rows: pd.DataFrame) -> Floats:
-    """The scores that a new process gives. Raises ModelError where it fails, or is not done within SECONDS."""
+@contextmanager
+def new_process(
+    module: str, arguments: list[str], rows: pd.DataFrame, environment: Mapping[str, str]
+) -> Iterator[Callable[[], Floats]]:
+    """Start `python -m MODULE ARGUMENTS ROWS SCORES`, which reads rows (Parquet) and writes their scores (NumPy).
+
+    Gives what waits for the scores, and raises ModelError where the process fails, or is not done within SECONDS of being waited
+    for. A process that nobody waited for ends with the block.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        given, answered = Path(folder) / "rows.parquet", Path(folder) / "scores.npy"
+        given, answered, said = (Path(folder) / name for name in ("rows.parquet", "scores.npy", "errors.txt"))
         rows.to_parquet(given)
-        command = [sys.executable, "-m", "evergreen.smoke", str(model), digest, str(given), str(answered)]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            raise ModelError(f"no answer within {SECONDS} s") from None
-        if ended.returncode or not answered.exists():
-            raise ModelError((ended.stderr.strip().splitlines() or ["it ended without a word"])[-1])
-        return np.load(answered)
+        command = [sys.executable, "-m", module, *arguments, str(given), str(answered)]
+        with (
+            said.open("wb") as errors,
+            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as process,
+        ):
 
+            def scores() -> Floats:
+                try:
+                    process.wait(SECONDS)
+                except subprocess.TimeoutExpired:
+                    raise ModelError(f"no answer within {SECONDS} s") from None
+                if process.returncode or not answered.exists():
+                    raise ModelError((said.read_text().strip().splitlines() or ["it ended without a word"])[-1])
+                return np.load(answered)
 
-def main(model: str, digest: str, rows: str, scores: str) -> None:
-    from evergreen import models
-
-    np.save(scores, models.predict(models.load(Path(model), digest), pd.read_parquet(rows)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+            try:
+                yield scores
+            finally:
+                process.kill()

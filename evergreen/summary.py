@@ -54,7 +54,13 @@ def summarize_life(view: AsOf, entries: list[Entry]) -> Summary:
 def _outcome(entry: Entry) -> str:
     if entry["decision"] == ROLLED_BACK:
         return f"{ROLLED_BACK} by {asked_for_by(entry)}"
-    return "promoted" if entry["decision"] == "promoted" else f"{entry['decision']} by {entry['deciding_gate']}"
+    if "kind" in entry:
+        return f"{entry['decision']} after {entry['kind']}"
+    return (
+        f"{entry['decision']} by {entry['deciding_gate']}"
+        if entry["decision"] in ("kept", "held")
+        else entry["decision"]
+    )
 
 
 def _champion_days(view: AsOf) -> list[date]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from evergreen.alerts import NOTHING, Look, look_at_clock, look_at_failures
+from evergreen.alerts import NOTHING, Look, look_at_clock, look_at_failures, look_at_ledger
 from evergreen.config import Product
 from evergreen.incidents import Message, decide, due, sent
 from evergreen.ledger import Entry
@@ -70,6 +70,7 @@ def _look(product: Product, home: Home, instance: dg.DagsterInstance, now: datet
     failed_days = {failure["day"] for failure in failures if failure["job"] == daily_name(product)}
     newest = scored[-1] if scored else None
     scored_at = _scored_at(product, instance, str(newest)) if newest else None
+    day += look_at_ledger(home.promotions(product).entries(), product)
     return day + look_at_failures(failures) + look_at_clock(product, newest, scored_at, failed_days, now)
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 from evergreen.config import Product
 from evergreen.product_files import load_products
 from pipelines import places
+from pipelines.approval_job import approval_definitions
 from pipelines.care_job import care_definitions
 from pipelines.jobs import daily_job, experiment_job, product_assets, retrain_job
 from pipelines.registry import Registry
@@ -24,7 +25,7 @@ def product_definitions(product: Product) -> dg.Definitions:
         schedules=[daily_schedule(product), retrain_schedule(product)],
         sensors=product_sensors(product),
     )
-    return dg.Definitions.merge(loop, care_definitions(product))
+    return dg.Definitions.merge(loop, care_definitions(product), approval_definitions(product))
 
 
 def build_definitions() -> dg.Definitions:

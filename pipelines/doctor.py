@@ -18,7 +18,7 @@ from evergreen.errors import ConfigError, EvergreenError
 from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY, Periods, days_between
 from evergreen.product_files import load_product
-from evergreen.promotion import ROLES
+from evergreen.promotion import ROLES, WAITING
 from evergreen.retention import digests_of
 from pipelines import places, tags
 from pipelines.alive import is_held
@@ -131,7 +131,7 @@ class Doctor:
         kept = {path.stem: digest_file(path) for path in registry.kept_files(name)}
         registered = {digest_file(path) for path in registry.local_files(name)}
         versions = {digest: version for version, digest in digests_of(entries).items()}
-        records = {role: head[role] for role in ROLES if head.get(role)}
+        records = {role: head[role] for role in (*ROLES, *WAITING.values()) if head.get(role)}
         records |= {f"{role}'s twin": record["twin"] for role, record in records.items() if "twin" in record}
         serving = {record["digest"]: name for name, record in records.items()}
         for wanted in sorted(kept.keys() | serving.keys()):

@@ -14,6 +14,7 @@ from assets.monitoring import monitoring_assets
 from assets.promotion import promotion_assets
 from assets.report import report_assets
 from assets.scoring import scoring_assets
+from assets.shadow import shadow_assets
 from assets.training import training_assets
 from assets.validation import validation_assets
 from evergreen.config import Product
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 Stages = tuple[Callable[[Product], list[dg.AssetsDefinition]], ...]
-DAILY_STAGES = (ingestion_assets, validation_assets, labeling_assets, scoring_assets, monitoring_assets, report_assets)
+DAILY_STAGES = (
+    ingestion_assets,
+    validation_assets,
+    labeling_assets,
+    scoring_assets,
+    shadow_assets,
+    monitoring_assets,
+    report_assets,
+)
 RETRAIN_STAGES = (training_assets, evaluation_assets, promotion_assets)
 
 
@@ -43,6 +52,10 @@ def retrain_name(product: Product) -> str:
 
 def rollback_name(product: Product) -> str:
     return f"{product.name}_rollback"
+
+
+def approval_name(product: Product) -> str:
+    return f"{product.name}_approval"
 
 
 def experiment_name(product: Product) -> str:

@@ -21,18 +21,21 @@ from evergreen.config import Product
 from evergreen.databases import connected, first_line, hidden
 from evergreen.digests import digest_file
 from evergreen.errors import DatabaseError, RegistryError
-from evergreen.promotion import ROLES
+from evergreen.promotion import ROLES, WAITING
+from evergreen.smoke import new_process
 from evergreen.storage import Store, write_bytes
 from pipelines import places
+from pipelines.alias_smoke import MODEL_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
     from sklearn.pipeline import Pipeline
 
-MODEL_FILE = "model.skops"
+CANDIDATE = "candidate"
+"""The alias of the newest candidate, which it keeps whatever is decided; it says nothing about who serves."""
 REQUIREMENTS = ["scikit-learn", "xgboost", "skops", "pandas"]
-ALIASES = {role: role for role in ROLES if role != "first"} | {"first": "never_retrained"}
+ALIASES = {role: role for role in (*ROLES, *WAITING.values())} | {"first": "never_retrained"}
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,14 @@ class Registry(dg.ConfigurableResource):
             return models.load(self._download(product, record["version"], Path(folder)), record["digest"])
 
     def examine(self, product: Product, record: Mapping[str, Any], rows: "pd.DataFrame") -> dict[str, Any]:
-        """What the gates ask of a version's file: see `evergreen.model_files.examine`."""
+        """What the gates ask of a version's file: see `evergreen.model_files.examine`. It is the `candidate` from now on."""
         from evergreen import model_files
 
+        self.set_alias(product.name, CANDIDATE, record["version"])
         path, fetched = self._kept(product.name, record["digest"]), partial(self.reload, product.name, record)
-        return model_files.examine(path, self.load(product.name, record), fetched, rows, product)
+        arguments = [product.name, CANDIDATE, record["digest"]]
+        ask = partial(new_process, "pipelines.alias_smoke", arguments, environment=os.environ)
+        return model_files.examine(path, self.load(product.name, record), fetched, ask, rows, product)
 
     def project(self, product: str, serving: Mapping[str, Any]) -> list[str]:
         """Make the registry's aliases say what the ledger says; returns the aliases that had to be moved."""
@@ -153,6 +159,10 @@ class Registry(dg.ConfigurableResource):
                     client.delete_registered_model_alias(product, alias)
         write_bytes(json.dumps(wanted).encode(), self._projected(product))
         return moved
+
+    def set_alias(self, product: str, alias: str, version: int) -> None:
+        with self._connected() as client:
+            client.set_registered_model_alias(product, alias, str(version))
 
     def follow(self, product: str, serving: Mapping[str, Any]) -> str | None:
         """Project where the ledger has moved since the last time, which a kill or a silent MLflow may have prevented.
@@ -348,7 +358,7 @@ def registry_here() -> Registry:
 
 
 def _wanted_aliases(serving: Mapping[str, Any]) -> dict[str, str]:
-    return {ALIASES[role]: str(serving[role]["version"]) for role in ROLES if serving.get(role)}
+    return {ALIASES[role]: str(serving[role]["version"]) for role in ALIASES if serving.get(role)}
 
 
 @lru_cache(maxsize=16)

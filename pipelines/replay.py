@@ -171,6 +171,8 @@ class Replay:
 def _in_words(entry: Entry) -> str:
     if entry["decision"] == ROLLED_BACK:
         return f"rollback: {entry['reason']}"
+    if "kind" in entry:
+        return f"{entry['kind']}: {entry['decision']}; {entry['reason']}"
     return f"retrain ({entry['requested_by']}): {entry['decision']} by {entry['deciding_gate']}"
 
 

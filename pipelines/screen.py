@@ -18,6 +18,7 @@ from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.periods import ONE_DAY
 from evergreen.promotion import ROLLED_BACK, decisions, sentence, serving_as_of
+from evergreen.stages import Stage, Waiting, stages, waiting
 from evergreen.summary import Summary, summarize_life
 from pipelines.resources import Home
 
@@ -127,12 +128,14 @@ def print_status(product: Product, home: Home) -> None:
             "last retrain",
             f"{newest['as_of']} ({newest['requested_by']}): {newest['decision']}. {deciding['sentence']}",
         )
+    if found := waiting(entries):
+        table.add_row("waits", escape(_waiting(product, found, stages(entries)[-1])))
     table.add_row(
         "pending labels",
         f"{int((pending.mature - pending.labelled).sum())} of the last {product.label.matched_for.days} days' mature rows",
     )
-    found = open_incidents(home.incidents(product).entries())
-    table.add_row("open incidents", "\n".join(escape(incident.what) for incident in found) or "none")
+    incidents = open_incidents(home.incidents(product).entries())
+    table.add_row("open incidents", "\n".join(escape(incident.what) for incident in incidents) or "none")
     table.add_row("report", str(store.root / "reports" / f"{last}.html"))
     console.print(table)
 
@@ -162,6 +165,14 @@ def _serving(product: Product, entry: dict[str, Any] | None) -> str:
     if champion is None:
         return f"the baseline, v{entry['serving']['baseline']['version']}: there is no champion"
     return f"champion v{champion['version']}, trained through {champion['trained_through']}, decided as of {champion['as_of']}"
+
+
+def _waiting(product: Product, found: Waiting, stage: Stage) -> str:
+    role, record, decided = found
+    who = f"version {record['version']}, decided as of {decided['as_of']}"
+    if role == "shadow":
+        return f"{who}, in shadow since {stage.first}, for {product.shadow.days} whole mature days"
+    return f"{who}, for a yes or no since {stage.first}: evergreen approve {product.name} --by NAME --reason TEXT, or reject"
 
 
 def print_explanation(found: Explanation, product: Product) -> None:

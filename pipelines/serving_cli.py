@@ -1,4 +1,4 @@
-"""The command line's hand on who serves: `evergreen rollback | timeline`."""
+"""The command line's hand on who serves: `evergreen rollback | approve | reject | timeline`."""
 
 import getpass
 import json
@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from evergreen.config import Product
+    from evergreen.stages import Stage
     from evergreen.storage import Store
     from evergreen.timeline import Reign
 
@@ -39,24 +40,67 @@ def rollback(
 
 
 @serving_app.command()
+def approve(
+    product: ProductName,
+    by: Annotated[str, typer.Option(help="who says so")],
+    reason: Annotated[str, typer.Option(help="why, for those who read the ledger later")],
+    decision: Annotated[str | None, typer.Option(help="the decision's id; default: the one that waits")] = None,
+) -> None:
+    """Say yes to the candidate that waits: it serves from the first day that is not yet scored."""
+    _answer(product, True, by, reason, decision)
+
+
+@serving_app.command()
+def reject(
+    product: ProductName,
+    by: Annotated[str, typer.Option(help="who says so")],
+    reason: Annotated[str, typer.Option(help="why, for those who read the ledger later")],
+    decision: Annotated[str | None, typer.Option(help="the decision's id; default: the one that waits")] = None,
+) -> None:
+    """Say no to the candidate that waits, for approval or in shadow: serving goes on as it is."""
+    _answer(product, False, by, reason, decision)
+
+
+def _answer(product: str, yes: bool, by: str, reason: str, decision: str | None) -> None:
+    from evergreen.approval import Answer, answer
+    from evergreen.promotion import sentence
+
+    found, store = _opened(product)
+    said = Answer(uuid.uuid4().hex[:12], yes, decision, reason, by)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = answer(store.ledger("promotions"), store, found, said, at, lambda record: _fetch(found, record))
+    print(f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first day that is not yet scored.", flush=True)
+    _follow(found, entry["serving"])
+
+
+@serving_app.command()
 def timeline(
     product: ProductName = "flights",
     as_json: Annotated[bool, typer.Option("--json", help="for a program to read")] = False,
 ) -> None:
     """Which version served from when to when, by what evidence, moved by whom; the ledger's chain of digests is checked."""
+    from evergreen.stages import stages
     from evergreen.timeline import timeline as served
 
     found, store = _opened(product)
     entries = store.ledger("promotions").entries()
-    reigns = served(entries, store, found.time.start)
+    reigns, waits = served(entries, store, found.time.start), stages(entries)
     if as_json:
         print(
             json.dumps(
-                {"entries": len(entries), "reigns": [reign.as_dict() for reign in reigns]}, default=str, indent=1
+                {
+                    "entries": len(entries),
+                    "reigns": [reign.as_dict() for reign in reigns],
+                    "stages": [stage.as_dict() for stage in waits],
+                },
+                default=str,
+                indent=1,
             )
         )
         return
     _print_reigns(reigns)
+    for stage in waits:
+        print(_waited(stage))
     head = f", the newest is {entries[-1]['digest']}" if entries else ""
     print(
         f"Checked: each of {len(entries)} ledger entries carries the digest of the one before{head}; every scored day names one."
@@ -73,6 +117,14 @@ def _print_reigns(reigns: "list[Reign]") -> None:
         for other, count in reign.otherwise.items():
             print(f"    on {count} of these the {other} answered")
         print(f"    {reign.evidence}")
+
+
+def _waited(stage: "Stage") -> str:
+    what = f"{stage.stage} of v{stage.version}, decided in {stage.decision}"
+    if stage.last is None:
+        return f"{stage.first} on             {what}: it lasts"
+    span = f"to {stage.last}" if stage.days else "             "
+    return f"{stage.first} {span}  {what}: {stage.ended} after {stage.days} day{'' if stage.days == 1 else 's'}"
 
 
 def _opened(name: str) -> "tuple[Product, Store]":

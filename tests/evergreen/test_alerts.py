@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evergreen.alerts import OVERDUE, Look, look_at_clock, look_at_day, look_at_failures
+from evergreen.alerts import OVERDUE, Look, look_at_clock, look_at_day, look_at_failures, look_at_ledger
 from tests.evergreen.builders import day, shop
 
 TODAY = day(20)
@@ -145,3 +145,53 @@ def test_an_overdue_day_names_itself_and_since_when():
     assert found.since == "2024-01-07T05:00:00+00:00"
     assert found.to_do.endswith("run shop_daily for 2024-01-06 to 2024-01-07")
     assert found.occurrence == str(date(2024, 1, 7))
+
+
+CANDIDATE = {"version": 4}
+DECIDED = {
+    "key": "shop/4",
+    "as_of": "2024-01-04",
+    "effective_from": "2024-01-05",
+    "decision": "awaiting approval",
+    "candidate": CANDIDATE,
+    "requested_by": "schedule",
+}
+BACK = {
+    "key": "shop/rollback/a",
+    "kind": "rollback",
+    "decision": "rolled back",
+    "withdrawn": 4,
+    "reason": "It is worse.",
+    "requested_by": "sensor: worse than the version before",
+    "at": "2024-02-01T00:00:00+00:00",
+    "serving": MODELS,
+}
+WAITS = DECIDED | {"serving": MODELS | {"awaiting": CANDIDATE}}
+STILL_WAITS = WAITS | {"key": "shop/5", "decision": "kept", "candidate": {"version": 5}}
+SHADOWED = DECIDED | {"decision": "in shadow", "serving": MODELS | {"shadow": CANDIDATE}}
+PROMOTED = DECIDED | {"decision": "promoted", "serving": MODELS}
+KEPT = DECIDED | {"decision": "kept", "serving": MODELS}
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([], []),
+        ([PROMOTED, WAITS], [("awaiting_approval", "2024-01-04", "shop/4")]),
+        ([PROMOTED, WAITS, STILL_WAITS], [("awaiting_approval", "2024-01-04", "shop/4")]),
+        ([PROMOTED, SHADOWED], []),
+        ([WAITS, PROMOTED], []),
+        ([PROMOTED, BACK], [("rolled_back", "2024-02-01T00:00:00+00:00", "shop/rollback/a")]),
+        ([PROMOTED, BACK, KEPT], [("rolled_back", "2024-02-01T00:00:00+00:00", "shop/rollback/a")]),
+        ([PROMOTED, BACK, PROMOTED], []),
+        ([PROMOTED, BACK | {"requested_by": "hand (ann)"}], []),
+    ],
+    ids=[
+        "nothing was decided", "a person is awaited", "and still after another was kept", "shadow asks nobody", "answered",
+        "rolled back by itself", "until the next promotion", "which ends it", "by hand somebody knows",
+    ],
+)  # fmt: skip
+def test_what_the_ledger_asks_of_people(entries, expected):
+    found = look_at_ledger(entries, shop())
+    assert [(condition.key, condition.since, condition.occurrence) for condition in found.holding] == expected
+    assert found.unjudged == []

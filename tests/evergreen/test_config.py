@@ -48,8 +48,10 @@ def test_values_never_change_after_load():
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
         (
             {"gates": {"disabled": ["comparison"]}},
-            "Input should be 'new_process', 'slices', 'calibration', 'latency' or 'size'",
+            "Input should be 'new_process', 'slices', 'calibration', 'overfit', 'latency' or 'size'",
         ),
+        ({"gates": {"approval": True}}, "gates.approval: Input should be 'none' or 'required'"),
+        ({"gates": {"overfit_at_most": 0}}, "overfit_at_most: Input should be greater than 0"),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
         ({"time": {"daily_job": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
         ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),

@@ -298,6 +298,24 @@ def test_calibration(candidate, champion, verdict):
 
 
 @pytest.mark.parametrize(
+    ("candidate", "judged", "trained", "verdict", "value"),
+    [
+        (0.30, [0.50, 0.60], 0.55, "pass", 0.20),
+        (0.30, [0.50, 0.60], 0.61, "fail", 0.26),
+        (0.30, [0.80, 0.90], 0.25, "pass", 0.20),
+        (0.55, [0.50, 0.60], 0.60, "pass", 0.0),
+    ],
+    ids=["within", "learnt by heart", "a hard week moves both", "no gap"],
+)
+def test_overfit(candidate, judged, trained, verdict, value):
+    """The candidate's gap over the baseline's, which is judged at .6; the bound is .25."""
+    found = evidence(judged, training_log_loss={"candidate": candidate, "baseline": trained})
+    gate = gates.overfit(found, shop())
+    assert (gate.role, gate.verdict, gate.bound) == ("guard", verdict, 0.25)
+    assert gate.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
     ("seconds", "verdict"),
     [(0.001, "pass"), (0.05, "pass"), (0.0501, "fail"), (float("nan"), NOT_ENOUGH), (None, NOT_ENOUGH)],
 )
@@ -330,6 +348,8 @@ def test_size(size, verdict):
         (gates.slices, sliced({"color=red": ([0.5], [0.5])})),
         (gates.calibration, evidence([0.5, 0.5])),
         (gates.calibration, evidence([0.5], [0.5])),
+        (gates.overfit, evidence([0.5])),
+        (gates.overfit, evidence([0.5], coverage=None, training_log_loss={"candidate": 0.1, "baseline": 0.6})),
     ],
 )
 def test_missing_evidence_is_never_a_number(gate, found):
@@ -349,6 +369,7 @@ def test_coverage_just_at_the_bound_is_enough():
     [
         ("slices", sliced({"color=red": WORSE})),
         ("calibration", evidence([0.05] * 3, [0.01] * 3, measure="calibration_gap")),
+        ("overfit", evidence([0.5], training_log_loss={"candidate": 0.01, "baseline": 0.6})),
         ("latency", evidence([0.5], latency_p99=9.0)),
         ("size", evidence([0.5], model_bytes=10**9)),
         ("new_process", evidence([0.5], new_process="its scores differ")),
@@ -386,6 +407,7 @@ def test_the_judge_reads_every_gate_in_the_order_in_which_they_decide():
         ("comparison", "primary"),
         ("slices", "guard"),
         ("calibration", "guard"),
+        ("overfit", "guard"),
         ("latency", "guard"),
         ("size", "guard"),
     ]

@@ -86,7 +86,7 @@ NOBODY = {"champion": None, "previous": None, "baseline": None, "first": None}
 def test_the_serving_state_that_follows(outcome, before, after):
     """Whatever is decided, the newest baseline and base rate take their places; the state before is not touched."""
     copy = dict(before)
-    state = after | {"baseline": BASELINE, "base_rate": 0.3, "withdrawn": []}
+    state = after | {"shadow": None, "awaiting": None, "baseline": BASELINE, "base_rate": 0.3, "withdrawn": []}
     assert serving_after(outcome, before, NEW, BASELINE, 0.3) == state
     assert before == copy
 

@@ -72,6 +72,12 @@ def test_a_twin_is_needed_as_long_as_its_version():
     assert digests_of(life)[5] == "d5"
 
 
+def test_a_candidate_that_waits_is_needed_and_has_not_served():
+    life = [entry(1, 2, champion=1), entry(2, 4, champion=1, awaiting=4)]
+    assert model_uses(life)["d4"] == ModelUse(4, served=False, last_day=None)
+    assert model_uses([*life, entry(3, 6, champion=1)])["d4"] == ModelUse(4, served=False, last_day=date(2024, 1, 3))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_is_older_than_its_own_age_goes(kind):
     held = [Held(kind, str(number), date(2024, 1, number), (), 1) for number in (1, 2, 3, 4)]

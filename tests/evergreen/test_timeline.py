@@ -29,6 +29,7 @@ def entry(number, first, decision, champion, previous=None, by="schedule"):
         "requested_by": by,
         "serving": state,
         **told,
+        **({"kind": "rollback"} if decision == "rolled back" else {}),
     }
 
 

@@ -145,14 +145,14 @@ def tick(loop: Loop, schedule: str, moment: datetime) -> Any:
         return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
 
 
-def execute(replay: Replay, job: str, day: str, only: str | None = None) -> Any:
+def execute(replay: Replay, job: str, day: str, only: str | None = None, raise_on_error: bool = False) -> Any:
     asset = [dg.AssetKey([replay.product.name, only])] if only else None
     return replay.definitions.resolve_job_def(f"{replay.product.name}_{job}").execute_in_process(
         instance=replay.instance,
         partition_key=day,
         asset_selection=asset,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        raise_on_error=False,
+        raise_on_error=raise_on_error,
     )
 
 
@@ -164,7 +164,7 @@ def failures(result: Any) -> str:
 def canonical(entry: Entry) -> dict[str, Any]:
     """A decision without what differs from run to run: identities of runs, digests of files, of the chain
     and of a config that names folders, measured seconds."""
-    volatile = {"run_id", "experiment", "dagster_run", "digest", "previous", "commit", "config"}
+    volatile = {"at", "run_id", "experiment", "dagster_run", "digest", "previous", "commit", "config"}
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):

@@ -135,13 +135,15 @@ def test_the_report_of_a_day_shows_its_champion_and_the_index_lists_every_day(hu
     assert "share of the gain that the trees drew from it" in page
 
 
-def test_aliases_are_the_ledgers_head(hundred_days, client):
-    serving = hundred_days.decisions[-1]["serving"]
+def test_aliases_are_the_ledgers_head_and_the_newest_candidate(hundred_days, client):
+    newest = hundred_days.decisions[-1]
+    serving = newest["serving"]
     expected = {"champion": "champion", "previous": "previous", "baseline": "baseline", "never_retrained": "first"}
     aliases = client.get_registered_model("flights").aliases
 
     assert {alias: str(version) for alias, version in aliases.items()} == {
-        alias: str(serving[role]["version"]) for alias, role in expected.items() if serving[role]
+        **{alias: str(serving[role]["version"]) for alias, role in expected.items() if serving[role]},
+        "candidate": str(newest["candidate"]["version"]),
     }
 
 

@@ -1,19 +1,26 @@
 """Who serves, and back: rollbacks, a ladder under fire and a registry that follows, in one short life that every test copies."""
 
 import json
+import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from evergreen import models
-from evergreen.alerts import Look
+from evergreen.alerts import Look, look_at_ledger
+from evergreen.errors import ModelError
+from evergreen.incidents import open_incidents
 from evergreen.ledger import Ledger
 from evergreen.promotion import serving_after
-from pipelines import registry
+from evergreen.smoke import new_process
+from evergreen.storage import Store
+from pipelines import places, registry
+from pipelines.alerting import look_and_tell
 from pipelines.registry import registry_here
 from tests.loop.life import Loop, copied, evergreen, execute
 
@@ -105,6 +112,90 @@ def test_a_proven_harm_is_rolled_back_by_the_sensor_once(ten_days):
     assert (entry["key"], entry["decision"]) == ("flights/rollback/2013-01-10", "rolled back")
     assert (entry["requested_by"], entry["evidence"]) == ("sensor: worse than the version before", proven)
     assert answered(loop, NEXT).version.unique().tolist() == [5]
+    with loop.opened() as replay:
+        look_and_tell(loop.product, loop.home, replay.instance, datetime.now(UTC), logging.getLogger("evergreen"))
+    told = {incident.condition: incident for incident in open_incidents(loop.home.incidents(loop.product).entries())}
+    assert told["rolled_back"].what.startswith("Rolled back: version 5 serves again instead of version 2;")
+
+
+def first_entries(loop: Loop, count: int) -> None:
+    """Only the first entries of the promotion ledger were ever written."""
+    path = loop.home.promotions(loop.product).path
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:count]))
+
+
+def test_a_candidate_that_needs_approval_waits_is_told_and_serves_after_a_yes(ten_days):
+    """The retrain of the tenth day promoted version 5; asked for approval, it does not."""
+    first_entries(ten_days, 1)
+    loop = ten_days.changed({"gates": {"approval": "required"}})
+    assert loop.run_again("retrain", "2013-01-10").success
+    asked = loop.decisions[-1]
+    assert (asked["decision"], asked["serving"]["champion"], asked["serving"]["awaiting"]["version"]) == (
+        "awaiting approval", None, 5,
+    )  # fmt: skip
+    assert registry_here().aliases("flights") == {"baseline": 3, "awaiting": 5, "candidate": 5}
+    assert "for a yes or no since 2013-01-11: evergreen approve flights" in flat(evergreen("status", "flights").stdout)
+    assert [condition.key for condition in look_at_ledger(loop.decisions, loop.product).holding] == [
+        "awaiting_approval"
+    ]
+
+    loop.live(NEXT)
+    assert answered(loop, NEXT).served_by.unique().tolist() == ["baseline"]
+    with loop.opened() as replay:
+        answer = {"approve": True, "by": "ann", "reason": "the card reads well", "decision": asked["key"]}
+        done = replay.definitions.resolve_job_def("flights_approval").execute_in_process(
+            instance=replay.instance,
+            run_config={"ops": {"flights__approval": {"config": answer}}},
+            resources={"home": replay.home, "registry": replay.registry},
+        )
+    assert done.success and roles(loop)["champion"] == 5
+    assert registry_here().aliases("flights") == {"baseline": 3, "champion": 5, "never_retrained": 5, "candidate": 5}
+    assert look_at_ledger(loop.decisions, loop.product).holding == []
+    again = evergreen("reject", "flights", "--by", "bob", "--reason", "no")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "no candidate of flights waits; version 5 was promoted (hand (ann))" in again.stderr
+    told = evergreen("timeline", "flights").stdout.splitlines()
+    assert "2013-01-11 to 2013-01-11  approval of v5, decided in flights/2013-01-10: promoted after 1 day" in told
+    assert "    Promoted: version 5 is the first champion; the card reads well; asked for by hand (ann)." in told
+
+
+def test_in_shadow_a_candidate_scores_and_answers_nobody_until_its_days_are_over(ten_days):
+    """Version 5 learnt from more than twice the days of version 2, so their scores differ; it is in its shadow for two mature days."""
+    loop = ten_days.changed({"shadow": {"days": 2, "psi": 2}})
+    second = loop.decisions[-1]
+    told = {name: second[name] for name in second if name not in ("number", "key", "previous", "digest")}
+    serving = serving_after("in shadow", second["serving"], second["candidate"], second["serving"]["baseline"], 0.2)
+    told |= {"decision": "in shadow", "serving": serving}
+    loop.home.promotions(loop.product).append("flights/shadowed", told)
+
+    loop.live("2013-01-12")
+    assert registry_here().aliases("flights")["shadow"] == 5
+    assert "version 5, decided as of 2013-01-10, in shadow since 2013-01-11" in flat(
+        evergreen("status", "flights").stdout
+    )
+    loop.live("2013-01-13")
+
+    entry = loop.decisions[-1]
+    assert (entry["key"], entry["kind"], entry["effective_from"]) == ("flights/shadowed/shadow", "shadow", "2013-01-14")
+    assert [(gate["name"], gate["verdict"]) for gate in entry["gates"]] == [
+        ("sound_scores", "pass"), ("latency", "pass"), ("distribution", "pass"), ("harm", "pass"),
+    ]  # fmt: skip
+    assert entry["decision"] == "promoted"
+    assert roles(loop) == {"champion": 5, "previous": 2, "baseline": 3, "first": 5}
+    assert "shadow" not in registry_here().aliases("flights")
+    for day in (11, 12, 13):
+        asked, made = (loop.store.read(name, date(2013, 1, day)) for name in ("shadow_scores", "predictions"))
+        assert made.version.unique().tolist() == [2]
+        assert asked.id.tolist() == made.id.tolist() and (asked.score != made.score).any()
+    assert loop.run_again("daily", "2013-01-13").success
+    assert len(loop.decisions) == 5
+    told = evergreen("timeline", "flights").stdout
+    assert "2013-01-11 to 2013-01-13  shadow of v5, decided in flights/shadowed: promoted after 3 days" in told
+
+
+def flat(text: str) -> str:
+    """What a table says, without its frame."""
+    return " ".join(text.replace("│", " ").split())
 
 
 def raises(*_: Any) -> Any:
@@ -226,3 +317,91 @@ def test_killed_between_any_two_steps_of_a_rollback_the_next_run_finds_all_consi
     serves = 2 if steps == 0 else 5
     assert answered(loop, NEXT).version.unique().tolist() == [serves]
     assert registry_here().misplaced("flights", loop.decisions[-1]["serving"]) == []
+
+
+def test_a_new_process_takes_from_an_alias_only_what_was_judged(ten_days):
+    """Version 5 was judged, and somebody moved the alias to version 2."""
+    judged = ten_days.decisions[1]["candidate"]
+    registry_here().set_alias("flights", "candidate", 2)
+    arguments = ["flights", "candidate", judged["digest"]]
+    rows = ten_days.store.read("batch", date(2013, 1, 10)).head(3)
+    with (
+        new_process("pipelines.alias_smoke", arguments, rows, os.environ) as scores,
+        pytest.raises(ModelError, match="differs from the file that was judged"),
+    ):
+        scores()
+
+
+def before(patch: pytest.MonkeyPatch, place: Any, name: str, dies: Any) -> None:
+    """The process dies before `place.name` is called with arguments for which `dies` says so."""
+    sound = getattr(place, name)
+
+    def dying(*arguments: Any, **named: Any) -> Any:
+        if dies(arguments, named):
+            raise Killed
+        return sound(*arguments, **named)
+
+    patch.setattr(place, name, dying)
+
+
+def steps_of_a_retrain() -> dict[str, tuple[Any, str, Any]]:
+    """Where the process dies, step after step: what was done before is in the name."""
+    from mlflow import MlflowClient
+
+    from assets import promotion
+
+    def written(name: str) -> Any:
+        return lambda arguments, named: arguments[1] == name
+
+    def any_call(arguments: Any, named: Any) -> bool:
+        return True
+
+    return {
+        "fitted": (registry.Registry, "_log_and_register", lambda arguments, named: arguments[2].role == "candidate"),
+        "logged": (
+            MlflowClient,
+            "create_model_version",
+            lambda arguments, named: named["tags"]["evergreen.role"] == "candidate",
+        ),
+        "registered": (Store, "write_document", written("candidate_model")),
+        "judged": (Store, "write_document", written("evaluation_report")),
+        "reported": (registry.Registry, "log_evaluation", any_call),
+        "told to MLflow": (Ledger, "_write_line", lambda arguments, named: arguments[0].path.stem == "promotions"),
+        "decided": (promotion, "write_bytes", any_call),
+        "card written": (MlflowClient, "log_text", any_call),
+        "card told": (MlflowClient, "set_registered_model_alias", lambda arguments, named: arguments[2] != "candidate"),
+        "aliases moved": (registry, "write_bytes", lambda arguments, named: arguments[1].name == "aliases.json"),
+    }
+
+
+def test_a_retrain_killed_at_every_step_one_after_another_decides_once_and_registers_once(ten_days, monkeypatch):
+    """Each run goes one step farther than the one before it and dies there; so each starts from what a kill at that step leaves."""
+    from mlflow import MlflowClient
+
+    loop, key = ten_days, f"flights/{NEXT}"
+    with loop.opened() as replay:
+        assert execute(replay, "daily", NEXT).success
+        for step, (place, name, dies) in steps_of_a_retrain().items():
+            with monkeypatch.context() as patch, pytest.raises(Killed):
+                before(patch, place, name, dies)
+                execute(replay, "retrain", NEXT, raise_on_error=True)
+            decided = [entry["key"] for entry in loop.decisions].count(key)
+            assert decided == (step in ("decided", "card written", "card told", "aliases moved")), step
+        assert execute(replay, "retrain", NEXT).success
+
+    found = MlflowClient(places.tracking_uri()).search_model_versions("name='flights'")
+    registered = {
+        version.tags["evergreen.role"]: int(version.version)
+        for version in found
+        if version.tags["evergreen.decision"] == key
+    }
+    entry = loop.decisions[-1]
+    assert [one["key"] for one in loop.decisions].count(key) == 1 and entry["key"] == key
+    assert registered == {
+        "baseline": entry["serving"]["baseline"]["version"],
+        "candidate": entry["candidate"]["version"],
+    }
+    assert len(found) == 5 + len(registered)
+    assert registry_here().misplaced("flights", entry["serving"]) == []
+    assert registry_here().aliases("flights")["candidate"] == entry["candidate"]["version"]
+    assert loop.store.card_path(entry["candidate"]["version"]).exists()

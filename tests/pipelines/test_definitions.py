@@ -1,5 +1,6 @@
 """The code location loads lightly, and holds what DESIGN asks of a product."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,23 @@ def test_a_product_is_sixteen_assets_four_jobs_two_schedules_and_five_sensors(tm
         "flights_deliveries_sensor",
         "flights_alert_sensor",
     }
+
+
+def test_a_product_that_declares_them_has_a_shadow_in_its_daily_job_and_an_approval_job(tmp_path, monkeypatch):
+    from evergreen.product_files import overlay, read_yaml
+    from pipelines.definitions import build_definitions
+
+    shipped = read_yaml(places.REPOSITORY / "configs" / "products" / "flights.yaml")
+    declared = overlay(shipped, {"gates": {"approval": "required"}, "shadow": {"days": 7}})
+    (tmp_path / "products").mkdir()
+    (tmp_path / "products" / "flights.yaml").write_text(json.dumps(declared, default=str))
+    monkeypatch.setenv("EVERGREEN_CONFIGS", str(tmp_path))
+
+    definitions = build_definitions()
+
+    keys = {key.path[-1] for key in definitions.resolve_asset_graph().get_all_asset_keys()}
+    assert len(keys) == 18 and {"shadow_scores", "shadow_check"} <= keys
+    assert "flights_approval" in {job.name for job in definitions.get_repository_def().get_all_jobs()}
 
 
 def test_the_daily_job_and_the_retrain_job_share_no_asset():
