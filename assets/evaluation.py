@@ -121,6 +121,7 @@ def _measure(
         "card": evaluation.score_card(rows, scores, product)
         .assign(day=lambda card: card.day.astype("str"))
         .to_dict("records"),
+        "ranking": evaluation.daily_ranking(rows, scores, product).reset_index(drop=True).to_dict("records"),
         "change": _change(view, champion, judging["portions"]["golden"]["days"]),
         **measure_portions(view, judging["portions"], score, trained, rows, scores),
     }

@@ -2,66 +2,75 @@
 
     python benchmarks/gates.py [--quick] [--share SHARE] [--out FOLDER] [--cache FOLDER]
 
-Each Sunday a candidate trained through eight days before is judged on the seven days that ended the day before, against a champion
-a week older; the week after is the truth. Models learn from a quarter of the rows (`--share`), every row is scored; sabotage is tried
-every fourth week, refreshes and lives are weekly. Nothing in the gates is fitted to these tables.
+A candidate is judged on the 7 or 14 days after its training, against a champion a week older, on the Sunday after these days; the week
+that follows is the truth. All rows are learnt from and all are scored; refreshes and lives are weekly, sabotage is tried every fourth
+week. Every fit's scores are kept in a cache, so that a run that was stopped goes on. Nothing in the gates is fitted to these tables.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from rules import RULES, Case, Court, Model, block_interval, live, row_interval
+from rules import RULES, Case, Court, Model, block_interval, live, row_interval, shipped, shipped_and_told
 from tables import arguments, rate, scores_folder, show
-from trials import DAY, END, SABOTAGE, WEEK, Trials
+from trials import DAY, END, FIRST, LAST, SABOTAGE, WEEK, Trials
 
 from evergreen import gates, models
 from evergreen.promotion import decide
 from evergreen.statistics import mean_interval
 
-EARLIER = pd.Timedelta(days=8)
 POORER = ("30 stumpy trees", "20 stumpy trees", "no weather")
-FIRST_CUTOFF = pd.Timestamp("2013-01-19")
+WINDOWS = (7, 14)
+FIRST_CUTOFF = FIRST - 15 * DAY
 STEPS = {
     "costs at most .002": (-np.inf, 0.002),
     "costs .002 to .01": (0.002, 0.01),
     "costs more than .01": (0.01, np.inf),
 }
+COMPARED = ("shipped", "without ranking, baseline as a point (0.2.0)", "always")
+UNDER_FIRE = (*COMPARED, "shipped, ranking by the mean", "refuse proven harm (t)")
 RESAMPLED = 400
 
 
-def decided(court: Court, every: int) -> list[dict]:
+def cutoffs(window: int, every: int = 1) -> list[pd.Timestamp]:
+    """Last days of training, whose decisions lie within the year; the same for each window, but for the end."""
+    first = FIRST_CUTOFF if every == 1 else FIRST_CUTOFF + 2 * WEEK
+    return list(pd.date_range(first, LAST - (window + 1) * DAY, freq=every * WEEK))
+
+
+def decided(court: Court, window: int, every: int) -> list[dict]:
     """One line for each candidate and decision: the case, and what the candidate is worth on the next week and the next four.
 
     `cost` is the AUC that the sabotage costs against the honest candidate, `harm` what promoting costs against the champion,
-    a week older than the candidate; `harm_4` over four weeks.
+    a week older than the candidate; `cost_4` and `harm_4` over four weeks.
     """
     lines = []
-    for decision in court.trials.decisions(every):
-        honest, older = Model("full", decision - EARLIER), Model("full", decision - EARLIER - WEEK)
-        for kind in ("", *SABOTAGE):
-            lines += _line(court, decision, kind or "honest", Model("full", honest.cutoff, kind), older, honest)
-        twins = [Model("full", honest.cutoff, f"90% of rows, {name}") for name in "ab"]
-        lines += _line(court, decision, "same recipe and data, other draw", *twins, honest)
+    for cutoff in cutoffs(window, every):
+        older, honest = Model("full", cutoff - WEEK), Model("full", cutoff)
+        lines += [
+            line for kind in SABOTAGE for line in _line(court, window, kind, replace(honest, sabotage=kind), older)
+        ]
+        twins = [replace(honest, sabotage=f"90% of rows, {name}") for name in "ab"]
+        lines += _line(court, window, "same recipe and data, other draw", *twins)
     return lines
 
 
-def refreshes(court: Court) -> list[dict]:
+def refreshes(court: Court, window: int) -> list[dict]:
     """The same for honest candidates every week, against a champion one week older and four weeks older."""
     lines = []
-    for decision in court.trials.decisions():
-        honest = Model("full", decision - EARLIER)
+    for cutoff in cutoffs(window):
         for kind, weeks in (("honest", 1), ("honest, champion four weeks older", 4)):
-            older = Model("full", honest.cutoff - weeks * WEEK)
-            if older.cutoff >= FIRST_CUTOFF:
-                lines += _line(court, decision, kind, honest, older, honest)
+            older = Model("full", cutoff - weeks * WEEK)
+            if older.cutoff >= FIRST_CUTOFF - WEEK:
+                lines += _line(court, window, kind, Model("full", cutoff), older)
     return lines
 
 
-def _line(
-    court: Court, decision: pd.Timestamp, kind: str, candidate: Model, champion: Model, honest: Model
-) -> list[dict]:
-    case = court.case(decision, candidate, champion)
+def _line(court: Court, window: int, kind: str, candidate: Model, champion: Model) -> list[dict]:
+    case = court.case(candidate, champion, window)
     if case is None:
         return []
+    decision, honest = candidate.cutoff + (window + 1) * DAY, Model("full", candidate.cutoff)
     auc = {weeks: [_auc(court, model, decision, weeks) for model in (candidate, champion, honest)] for weeks in (1, 4)}
     return [
         {
@@ -69,6 +78,7 @@ def _line(
             "kind": kind,
             "case": case,
             "cost": auc[1][2] - auc[1][0],
+            "cost_4": auc[4][2] - auc[4][0],
             "harm": auc[1][1] - auc[1][0],
             "harm_4": auc[4][1] - auc[4][0],
         }
@@ -83,12 +93,16 @@ def _auc(court: Court, model: Model, decision: pd.Timestamp, weeks: int) -> floa
 
 
 def sabotage_table(lines: list[dict], court: Court) -> pd.DataFrame:
-    """How often each rule promotes a sabotaged candidate, by what the sabotage costs on the next week."""
+    """How often each rule promotes a sabotaged candidate, by what the sabotage costs on the next week; and over the next four."""
     spoilt = [line for line in lines if line["kind"] in SABOTAGE]
     made = {}
-    for name, rule in RULES.items():
-        promoted = [(line["cost"], rule(line["case"], court.trials.product)) for line in spoilt]
-        made[name] = {step: rate(p for c, p in promoted if low < c <= high) for step, (low, high) in STEPS.items()}
+    for name, rule in {"shipped, and told of the data": shipped_and_told, **RULES}.items():
+        promoted = [(line, rule(line["case"], court.trials.product)) for line in spoilt]
+        made[name] = {
+            step: rate(passed for line, passed in promoted if low < line["cost"] <= high)
+            for step, (low, high) in STEPS.items()
+        }
+        made[name]["costs more than .01 over four weeks"] = rate(p for line, p in promoted if line["cost_4"] > 0.01)
     return pd.DataFrame(made).T
 
 
@@ -101,8 +115,9 @@ def kinds_table(lines: list[dict], court: Court) -> pd.DataFrame:
         refusing = pd.Series([o.deciding_gate for o in outcomes if o.outcome != "promoted"]).value_counts()
         made[kind] = {
             "costs AUC, mean": f"{group.cost.mean():+.4f}",
-            "harm AUC, mean": f"{group.harm.mean():+.4f}",
+            "harms AUC, mean": f"{group.harm.mean():+.4f}",
             "promoted": rate(o.outcome == "promoted" for o in outcomes),
+            "and told": rate(shipped_and_told(case, court.trials.product) for case in group.case),
             "refused by": ", ".join(f"{gate} {count}" for gate, count in refusing.items()),
         }
     return pd.DataFrame(made).T
@@ -130,30 +145,37 @@ def power_table(lines: list[dict], court: Court) -> pd.DataFrame:
     edges = [-np.inf, 0, 0.005, 0.01, 0.02, 0.05, np.inf]
     step = pd.cut([line["harm"] for line in lines], edges)
     made = {}
-    for name in ("shipped", "refuse proven harm (t)", "superior (t)"):
+    for name in (*COMPARED[:2], "refuse proven harm (t)", "superior (t)"):
         refused = pd.Series([not RULES[name](line["case"], court.trials.product) for line in lines])
         made[name] = {str(interval): rate(refused[step == interval]) for interval in step.categories}
     return pd.DataFrame(made)
 
 
-def change_table(court: Court) -> pd.DataFrame:
+def change_table(court: Court, window: int) -> pd.DataFrame:
     """A poorer recipe serves and the full one is proposed, and the other way round: promoted at one decision, and within 8 weeks.
 
-    The 28 prequential days that a change is judged on end the day before the decision; each is scored by a model trained through
-    the day before its week. A proposal is made every week and decided weekly until it is promoted; proposals of neighbouring
-    weeks share days, so the rates' intervals are too narrow.
+    All gates decide. The 28 prequential days end the day before the decision; each is scored by a model trained through the day before
+    its fold. A proposal is made every week and decided weekly until it is promoted; proposals of neighbouring weeks share days, so the
+    rates' intervals are too narrow.
     """
-    trials, made = court.trials, {}
+    made = {}
     for poorer in POORER:
-        series = pd.concat([_prequential(court, poorer, decision) for decision in trials.decisions()])
         for candidate, champion in ((poorer, "full"), ("full", poorer)):
-            decisions = [day for day in trials.decisions() if day - 28 * DAY >= series.index.min()]
-            passed = [_change_passes(court, series, candidate, champion, day) for day in decisions]
+            asked = [cutoff for cutoff in cutoffs(window) if cutoff >= FIRST_CUTOFF + 28 * DAY]
+            days = [_prequential(court, candidate, champion, cutoff, window) for cutoff in asked]
+            cases = [
+                court.case(Model(candidate, cutoff), Model(champion, cutoff - WEEK), window, change)
+                for cutoff, change in zip(asked, days, strict=True)
+            ]
+            passed = [case is not None and shipped(case, court.trials.product) for case in cases]
+            proven = [gates.judge_change(change, court.trials.product).verdict == "pass" for change in days]
             delays = [_first(passed[start : start + 8]) for start in range(len(passed) - 7)]
             seen = [delay for delay in delays if delay is not None]
+            gained = [_gained(court, candidate, champion, cutoff) for cutoff in asked]
             made[f"{champion} -> {candidate}"] = {
-                "AUC gained": f"{series[f'auc {candidate}'].mean() - series[f'auc {champion}'].mean():+.4f}",
-                "log-loss": f"{(series[candidate] - series[champion]).mean():+.4f}",
+                "AUC gained": f"{np.mean(gained):+.4f}",
+                "log-loss": f"{np.mean([(change.candidate - change.champion).mean() for change in days]):+.4f}",
+                "proven at a decision": rate(proven),
                 "promoted at a decision": rate(passed),
                 "within 8 weeks": rate(delay is not None for delay in delays),
                 "median delay, weeks": f"{np.median(seen):g}" if seen else "none",
@@ -166,21 +188,25 @@ def _first(passed: list[bool]) -> int | None:
     return passed.index(True) if True in passed else None
 
 
-def _prequential(court: Court, poorer: str, decision: pd.Timestamp) -> pd.DataFrame:
-    """Daily log-loss, and the week's AUC, of both recipes on the seven days before a decision."""
-    trials, first, last = court.trials, decision - WEEK, decision - DAY
-    rows, made = trials.between(first, last), {}
-    for recipe in ("full", poorer):
-        scores = trials.scores(recipe, first - DAY, first, last)
-        loss = trials.task.measure_rows(rows.label.to_numpy(), scores).log_loss
-        made[recipe] = loss.groupby(rows.day.to_numpy()).mean()
-        made[f"auc {recipe}"] = trials.auc(scores, first, last)
-    return pd.DataFrame(made)
+def _gained(court: Court, candidate: str, champion: str, cutoff: pd.Timestamp) -> float:
+    """The AUC of the week after the cutoff, candidate minus champion, both trained through it."""
+    better, worse = (_auc(court, Model(recipe, cutoff), cutoff, 1) for recipe in (candidate, champion))
+    return better - worse
 
 
-def _change_passes(court: Court, series: pd.DataFrame, candidate: str, champion: str, decision: pd.Timestamp) -> bool:
-    days = series[decision - 28 * DAY : decision - DAY].rename(columns={candidate: "candidate", champion: "champion"})
-    return gates.judge_change(days, court.trials.product).verdict == "pass"
+def _prequential(court: Court, candidate: str, champion: str, cutoff: pd.Timestamp, window: int) -> pd.DataFrame:
+    """Daily log-loss of two recipes on the 28 days that end with the window after the cutoff, in folds of a week."""
+    trials, folds = court.trials, []
+    for weeks in (4, 3, 2, 1):
+        trained = cutoff + window * DAY - weeks * WEEK
+        first, last = trained + DAY, trained + WEEK
+        rows = trials.between(first, last)
+        losses = {
+            name: trials.task.measure_rows(rows.label.to_numpy(), trials.scores(recipe, trained, first, last)).log_loss
+            for name, recipe in (("candidate", candidate), ("champion", champion))
+        }
+        folds.append(pd.DataFrame(losses).groupby(rows.day.to_numpy()).mean())
+    return pd.concat(folds)
 
 
 def error_table(lines: list[dict]) -> pd.DataFrame:
@@ -219,8 +245,8 @@ def overfit_table(court: Court) -> pd.DataFrame:
     """The gap of log-loss between training rows and judging rows, and what it says: the excess over the champion's judging loss
     is what a gate would have to foretell."""
     trials, lines = court.trials, []
-    for decision in trials.decisions(8):
-        first, last, cutoff = decision - WEEK, decision - DAY, decision - EARLIER
+    for decision in trials.decisions(12):
+        first, last, cutoff = decision - WEEK, decision - DAY, decision - 8 * DAY
         judging = trials.between(first, last)
         for recipe, sabotage in (
             ("full", ""),
@@ -241,30 +267,37 @@ def overfit_table(court: Court) -> pd.DataFrame:
     return pd.DataFrame(lines).groupby("kind", sort=False).agg(["mean", "min", "max"]).round(4)
 
 
-def lives_table(court: Court) -> pd.DataFrame:
-    """What the year comes to when a rule decides every week, and all begin with the same champion."""
-    return pd.DataFrame({name: live(court, rule).as_text() for name, rule in RULES.items()}).T
+def lives_table(court: Court, window: int) -> pd.DataFrame:
+    """What the year comes to when a rule decides every week, and all begin with the same champion; what ships is refitted.
+
+    On the right, for the longest window, every fourth candidate is sabotaged, in ten ways in turn.
+    """
+    made = {}
+    for name, rule in RULES.items():
+        made[name] = live(court, rule, window, refit=True).as_text()
+        if name in UNDER_FIRE and window == max(WINDOWS):
+            under_fire = live(court, rule, window, refit=True, spoilt=list(SABOTAGE)).as_text()
+            made[name] |= {f"{measure}, under fire": value for measure, value in under_fire.items()}
+    return pd.DataFrame(made).T.fillna("")
 
 
 def main() -> None:
     given = arguments(__doc__)
-    with scores_folder(given.cache) as folder:
-        court = Court(Trials(folder, given.share))
-        lines = decided(court, 8 if given.quick else 4)
-        show(
-            "gates sabotage: promoted, by what it costs in AUC on the next week",
-            sabotage_table(lines, court),
-            given.out,
-        )
-        show("gates candidates: the shipped gates on each", kinds_table(lines, court), given.out)
-        show("gates power: refused, by the AUC that promoting would have cost", power_table(lines, court), given.out)
-        weekly = lines if given.quick else refreshes(court)
-        show("gates refreshes", refresh_table(weekly, lines, court), given.out)
-        show("gates intervals: errors, where 5% is said", error_table(weekly), given.out)
-        show("gates overfit: log-loss on training and judging rows", overfit_table(court), given.out)
+    court = Court(Trials(scores_folder(given), given.share))
+    every = 8 if given.quick else 4
+    for window in WINDOWS:
+        days = f"{window} days"
+        weekly, lines = refreshes(court, window), decided(court, window, every)
+        show(f"gates sabotage, {days}: promoted, by what it costs in AUC", sabotage_table(lines, court), given.out)
+        show(f"gates refreshes, {days}", refresh_table(weekly, lines, court), given.out)
+        show(f"gates candidates, {days}: the shipped gates on each", kinds_table(weekly + lines, court), given.out)
+        power = power_table(weekly + lines, court)
+        show(f"gates power, {days}: refused, by the AUC that promoting would have cost", power, given.out)
         if not given.quick:
-            show("gates changes: another recipe is proposed", change_table(court), given.out)
-            show("gates lives: a year of decisions", lives_table(court), given.out)
+            show(f"gates changes, {days}: another recipe is proposed", change_table(court, window), given.out)
+            show(f"gates lives, {days}: a year of decisions", lives_table(court, window), given.out)
+    show("gates intervals: errors, where 5% is said", error_table(weekly), given.out)
+    show("gates overfit: log-loss on training and judging rows", overfit_table(court), given.out)
 
 
 if __name__ == "__main__":

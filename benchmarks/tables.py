@@ -2,8 +2,7 @@
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -12,22 +11,24 @@ from scipy.stats import binomtest
 
 def arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a decision every eighth week, and no year-long lives")
-    parser.add_argument("--share", type=float, default=0.25, help="of the rows that models learn from (default .25)")
+    parser.add_argument(
+        "--quick", action="store_true", help="sabotage every eighth week, no other recipes and no year-long lives"
+    )
+    parser.add_argument("--share", type=float, default=1.0, help="of the rows that models learn from (default all)")
     parser.add_argument("--out", type=Path, help="folder for the tables as CSV")
     parser.add_argument(
-        "--cache", type=Path, help="folder that keeps the scores of fitted models, for this code and share"
+        "--cache", type=Path, help="folder that keeps the scores of fitted models (default under TMPDIR)"
     )
     return parser.parse_args()
 
 
-@contextmanager
-def scores_folder(cache: Path | None) -> Iterator[Path]:
-    """The folder for the scores of fitted models: the one that was given, or one that goes with the run."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = cache or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
+def scores_folder(given: argparse.Namespace) -> Path:
+    """Where the scores of fitted models are kept, for one share of the rows; a run that was stopped goes on from there."""
+    folder = given.cache or Path(tempfile.gettempdir()) / "evergreen-bench"
+    made = Path(folder) / f"{given.share:g}"
+    made.mkdir(parents=True, exist_ok=True)
+    print(f"scores are kept in {made}: delete it where code or recipe has changed", flush=True)
+    return made
 
 
 def rate(hits: Iterable[bool]) -> str:
@@ -44,4 +45,4 @@ def show(name: str, table: pd.DataFrame, out: Path | None) -> None:
     print(f"\n{name}\n{table.to_string()}", flush=True)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / f"{name.partition(':')[0].replace(' ', '_')}.csv")
+        table.to_csv(out / f"{name.partition(':')[0].replace(',', '').replace(' ', '_')}.csv")

@@ -15,7 +15,7 @@ from evergreen.tasks import Floats, task_of
 from pipelines import places
 
 DAY, WEEK = pd.Timedelta(days=1), pd.Timedelta(days=7)
-FIRST, LAST = pd.Timestamp("2013-02-03"), pd.Timestamp("2013-12-22")
+FIRST, LAST = pd.Timestamp("2013-02-10"), pd.Timestamp("2013-12-22")
 END = pd.Timestamp("2013-12-31")
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 
@@ -130,7 +130,7 @@ class Trials:
     Models learn from a random `share` of the rows, the same rows in every trial; every row is scored and judges.
     """
 
-    def __init__(self, folder: Path, share: float = 0.25, progress: Callable[[str], None] = print) -> None:
+    def __init__(self, folder: Path, share: float = 1.0, progress: Callable[[str], None] = print) -> None:
         self.product, self.folder, self.progress = shipped(), folder, progress
         self.rows = flights(pd.Timedelta(hours=2))
         self.recipes, self.task = recipes(self.product), task_of(self.product)
@@ -152,7 +152,9 @@ class Trials:
         """Scores of the rows from `first` to `last` by a recipe trained through `cutoff`; None where nothing is left to train on."""
         path = self.folder / f"{f'{recipe} {cutoff.date()} {sabotage}'.strip()}.npy"
         if not path.exists():
-            np.save(path, self._fit(recipe, cutoff, sabotage))
+            fitted = self._fit(recipe, cutoff, sabotage)
+            np.save(half := path.with_suffix(".half.npy"), fitted)
+            half.rename(path)
         known, begin, wanted = (
             np.load(path, mmap_mode="r"),
             self.span(cutoff + DAY, cutoff + DAY).start,
@@ -165,14 +167,14 @@ class Trials:
         return found
 
     def _fit(self, recipe: str, cutoff: pd.Timestamp, sabotage: str) -> Floats:
-        """Scores of the days after the cutoff: to the end of the year for the shipped recipe, five weeks for any other."""
+        """Scores of the days after the cutoff: to the end of the year for the shipped recipe, seven weeks for any other."""
         known = self.known(cutoff, sabotage)
         if known.day.nunique() < 10:
             return np.empty(0)
         self.fitted += 1
         if self.fitted % 10 == 1:
             self.progress(f"fit {self.fitted}: {recipe} {sabotage} through {cutoff.date()}")
-        horizon = END if recipe == "full" and not sabotage else cutoff + 5 * WEEK
+        horizon = END if recipe == "full" and not sabotage else cutoff + 7 * WEEK
         after = self.between(cutoff + DAY, horizon)
         return models.predict(self.pipeline(recipe, known), after).astype("float32")
 

@@ -303,6 +303,11 @@ class Gates(Section):
     worse_at_most: float = Field(
         0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not"
     )
+    ranking_loss_at_most: float = Field(
+        0.01,
+        gt=0,
+        description="daily AUC against the champion of which no candidate may cost so much: the judging days must exclude it",
+    )
     change: Change = Change()
     approval: Literal["none", "required"] = Field(
         "none", description="required: what passes the gates waits until a person says yes; serving goes on meanwhile"
@@ -312,7 +317,7 @@ class Gates(Section):
         gt=0,
         description="log-loss that may be lost from training to the judged days, over what the baseline loses",
     )
-    disabled: list[Literal["new_process", "slices", "calibration", "overfit", "latency", "size"]] = Field(
+    disabled: list[Literal["new_process", "ranking", "slices", "calibration", "overfit", "latency", "size"]] = Field(
         [], description="gates that are switched off, on the record"
     )
 

@@ -96,6 +96,18 @@ def by_day(card: pd.DataFrame, measure: str, slice_name: str = ALL_ROWS) -> pd.D
     return card[card.slice == slice_name].pivot(index="day", columns="scorer", values=measure).sort_index()
 
 
+def daily_ranking(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Product) -> pd.DataFrame:
+    """The ranking measure of each scorer within each day: one line a day, a column a scorer; days on which it is undefined are left out."""
+    task, labels = task_of(product), rows.label.to_numpy()
+    found = {
+        day: {name: task.ranking(labels[of_day], values[of_day]) for name, values in scores.items()}
+        for day, of_day in rows.reset_index(drop=True).groupby("day").indices.items()
+    }
+    return (
+        pd.DataFrame.from_dict(found, orient="index", columns=list(scores), dtype="float64").dropna().rename_axis("day")
+    )
+
+
 def refuse_overlap(judging_ids: pd.Series, training_ids: Mapping[str, pd.Series]) -> int:
     """The clean-judge law: no judging row was trained on by any model in the comparison.
 

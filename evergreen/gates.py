@@ -1,6 +1,7 @@
 """Gates: measured evidence in, verdicts with reasons out. Measuring is elsewhere; here it is only decided.
 
-Roles: a `hard` gate is deterministic, the `primary` gate is the one comparison that decides, a `guard` blocks on proven harm only.
+Roles: a `hard` gate asks for what any candidate must have; the `primary` gates compare the candidate with the champion, and decide: no
+proven harm (`comparison`), and proof that no great harm is left (`ranking`); a `guard` blocks on proven harm only.
 Missing evidence is never a number: a gate that cannot be judged says so, and declares whether that blocks.
 """
 
@@ -48,7 +49,8 @@ class Evidence:
 
     `card` is the score card over the judging days with the scorers `candidate`, `baseline`, `prior` and, if there is one,
     `champion`. `coverage` is the labelled share of mature rows, None without any. `change` is None for a refresh; else the daily
-    log-loss of both recipes on prequential days, columns `candidate` and `champion`. `empty_inputs` are features without a single
+    log-loss of both recipes on prequential days, columns `candidate` and `champion`. `ranking` is the ranking measure of each scorer day
+    by day, a column a scorer; days on which it is undefined are not among its lines. `empty_inputs` are features without a single
     value in the training set; the `trained_through` are last days of training, ISO dates, None without a champion. These are of
     what ships and of what serves, refitted or not; whatever is measured on rows is of their twins.
     `latency_p99` is in seconds and `model_bytes` the size of the model file, None where nothing was measured. `new_process` is
@@ -58,6 +60,7 @@ class Evidence:
     """
 
     card: pd.DataFrame
+    ranking: pd.DataFrame
     coverage: float | None
     reload_error: str | None
     empty_inputs: list[str]
@@ -82,6 +85,7 @@ def evidence_of(report: dict[str, Any], training: dict[str, Any]) -> Evidence:
     change = report["change"]
     return Evidence(
         card=pd.DataFrame(report["card"]),
+        ranking=pd.DataFrame(report.get("ranking", []), columns=["candidate", "champion"]),
         coverage=report["coverage"],
         reload_error=report["reload_error"],
         empty_inputs=ships["empty_inputs"],
@@ -159,16 +163,27 @@ def clean_judge(evidence: Evidence, product: Product) -> Gate:
 
 
 def beats_baseline(evidence: Evidence, product: Product) -> Gate:
-    """The candidate's mean daily log-loss lies under both baselines'."""
-    if (missing := _missing(evidence, product, 1)) is not None:
+    """A first model's mean daily log-loss lies under both baselines'; a later one's is not proven over them.
+
+    Whoever refuses a first model lets the baseline serve. Whoever refuses a later one lets the champion serve, whether that beats the
+    baseline or not: the comparison with the champion is then the one that matters.
+    """
+    if (missing := _missing(evidence, product, 2 if evidence.has_champion else 1)) is not None:
         return Gate("beats_baseline", "hard", "not enough evidence", missing)
-    means = by_day(evidence.card, "log_loss").mean()
-    bound = min(means["baseline"], means["prior"])
-    verdict: Verdict = "pass" if means["candidate"] < bound else "fail"
-    relation = "under" if verdict == "pass" else "not under"
+    days = by_day(evidence.card, "log_loss")
+    means = days.mean()
+    nearest = min("baseline", "prior", key=lambda name: means[name])
+    bound = float(means[nearest])
+    interval = mean_interval((days.candidate - days[nearest]).to_list(), product.gates.confidence)
+    under = means["candidate"] < bound
+    proven = evidence.has_champion and interval is not None and interval.low > 0
+    verdict: Verdict = "pass" if under or (evidence.has_champion and not proven) else "fail"
+    relation = "under" if under else "not under"
     linear, prior = means["baseline"], means["prior"]
-    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {linear:.4f} and the prior's {prior:.4f}."
-    return Gate("beats_baseline", "hard", verdict, sentence, value=float(means["candidate"]), bound=float(bound))
+    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {linear:.4f} and the prior's {prior:.4f}"
+    if evidence.has_champion and not under:
+        sentence += f", {'proven' if proven else 'not proven'} over the nearer (differs by {interval})"
+    return Gate("beats_baseline", "hard", verdict, f"{sentence}.", value=float(means["candidate"]), bound=bound)
 
 
 def good_enough(evidence: Evidence, product: Product) -> Gate:
@@ -241,6 +256,29 @@ def judge_change(days: pd.DataFrame, product: Product) -> Gate:
         f"a difference of {interval.smallest_effect:.4f} would have been seen."
     )
     return _measured("comparison", "primary", verdict, sentence, interval, bound)
+
+
+def ranking(evidence: Evidence, product: Product) -> Gate:
+    """This very candidate does not rank much worse than the champion: a loss of daily AUC over the bound is excluded, not just unseen.
+
+    `comparison` asks for proof of harm, and a broken model may hide in a noisy week; here the proof is asked of the candidate. The
+    order of a day's rows says more about a model than its log-loss, which moves with the weather of the day. The interval has
+    `gates.confidence` on each side.
+    """
+    if not (evidence.has_champion or evidence.champion_error):
+        return Gate("ranking", "primary", "pass", "There is no champion yet whose ranking could be lost.")
+    days = evidence.ranking.reindex(columns=["candidate", "champion"]).dropna()
+    missing = _missing(evidence, product, 2)
+    if missing or len(days) < 2:
+        sentence = missing or f"Not enough evidence (n={len(days)} days on which both could be ranked, 2 are needed)."
+        return Gate("ranking", "primary", "not enough evidence", sentence)
+    interval = mean_interval((days.champion - days.candidate).to_list(), 2 * product.gates.confidence - 1)
+    assert interval is not None, "two days were asked for"
+    bound = product.gates.ranking_loss_at_most
+    verdict: Verdict = "pass" if interval.high < bound else "fail"
+    state = f"{'' if verdict == 'pass' else 'not '}excluded with {product.gates.confidence:.0%} confidence"
+    sentence = f"Daily AUC, the champion's less the candidate's: {interval}; a loss of {bound:g} is {state}."
+    return _measured("ranking", "primary", verdict, sentence, interval, bound)
 
 
 def slices(evidence: Evidence, product: Product) -> Gate:
@@ -339,6 +377,7 @@ GATES: tuple[Callable[[Evidence, Product], Gate], ...] = (
     beats_baseline,
     good_enough,
     comparison,
+    ranking,
     slices,
     calibration,
     overfit,

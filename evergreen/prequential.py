@@ -12,14 +12,16 @@ from evergreen.tasks import Floats
 
 Progress = Callable[[str], None]
 Fold = tuple[list[date], list[date]]
+WEEK = 7  # days
 
 
 def folds(whole_days: list[date], product: Product, days: int) -> list[Fold]:
     """(training days, judging days) pairs whose judging days are the newest `days` whole mature days, in blocks of the evaluation window.
 
-    Fewer pairs where history is too short to train for the earliest.
+    A block is a week at most: what is compared are recipes that are kept fresh. Fewer pairs where history is too short to train for
+    the earliest.
     """
-    step, least = product.evaluation.window.days, product.training.at_least.days
+    step, least = min(product.evaluation.window.days, WEEK), product.training.at_least.days
     window = None if product.training.window == "expanding" else product.training.window.days
     pairs: list[Fold] = []
     for end in range(len(whole_days), len(whole_days) - days, -step):

@@ -48,7 +48,7 @@ def test_values_never_change_after_load():
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
         (
             {"gates": {"disabled": ["comparison"]}},
-            "Input should be 'new_process', 'slices', 'calibration', 'overfit', 'latency' or 'size'",
+            "Input should be 'new_process', 'ranking', 'slices', 'calibration', 'overfit', 'latency' or 'size'",
         ),
         ({"gates": {"approval": True}}, "gates.approval: Input should be 'none' or 'required'"),
         ({"gates": {"overfit_at_most": 0}}, "overfit_at_most: Input should be greater than 0"),

@@ -8,6 +8,7 @@ from evergreen.errors import OverlapError
 from evergreen.evaluation import (
     by_day,
     calibration_curve,
+    daily_ranking,
     precision_recall_curve,
     refuse_overlap,
     score_card,
@@ -74,6 +75,13 @@ def test_by_day_has_a_column_a_scorer_and_a_line_a_day():
         [TWO, 2.0, 10.0],
     ]
     assert by_day(card, "rows", "color=red").to_dict("list") == {"always": [2], "model": [2]}
+
+
+def test_the_daily_ranking_leaves_out_a_day_of_one_class():
+    """On the first day the row with the label is the surest of three, and the surest but one of the backward scorer."""
+    ranking = daily_ranking(ROWS, {"model": SCORES, "backward": np.array([0.2, 0.1, 0.3, 0.9])}, shop())
+    assert ranking.index.tolist() == [ONE]
+    assert ranking.to_dict("records") == [{"model": 1.0, "backward": 0.5}]
 
 
 def test_a_summary_pools_the_rows():

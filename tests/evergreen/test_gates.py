@@ -28,6 +28,7 @@ def evidence(candidate, champion=None, baseline=(), prior=(), measure="log_loss"
     card += lines("baseline", baseline or [0.6] * days) + lines("prior", prior or [0.6] * days)
     card += lines("champion", champion, measure) if champion else []
     defaults = {
+        "ranking": pd.DataFrame({"candidate": [0.7] * days, "champion": [0.7] * days}),
         "coverage": 1.0,
         "reload_error": None,
         "empty_inputs": [],
@@ -146,6 +147,58 @@ def test_beats_baseline(candidate, baseline, prior, verdict):
 
 
 COSTLY, CHEAP = [1.9, 2.0, 2.1], [0.9, 1.0, 1.1]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "verdict", "relation"),
+    [
+        ([0.7, 0.71, 0.69], "fail", "not under"),
+        ([0.6, 0.6, 0.6], "pass", "not under"),
+        ([0.4, 0.9, 0.6], "pass", "not under"),
+        ([0.5, 0.5, 0.5], "pass", "under"),
+    ],
+    ids=["proven over", "tie", "over, unproven", "under"],
+)
+def test_where_there_is_a_champion_only_proof_against_the_baseline_refuses(candidate, verdict, relation):
+    """Refusing it would let the champion serve, not the baseline."""
+    gate = gates.beats_baseline(evidence(candidate, [0.5] * 3), shop())
+    assert (gate.verdict, gate.bound) == (verdict, 0.6)
+    assert f"is {relation} the linear" in gate.sentence
+
+
+def ranked(lost, champion=0.7, **changes):
+    """Evidence in which the candidate ranks worse than the champion by so much on each day."""
+    ranking = pd.DataFrame({"candidate": [champion - loss for loss in lost], "champion": champion})
+    return evidence([0.5] * len(lost), [0.5] * len(lost), ranking=ranking, **changes)
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"),
+    [
+        ([-0.02, -0.03, -0.01, -0.02], "pass"),
+        ([0.0, 0.0, 0.0, 0.0], "pass"),
+        ([0.004, 0.006, 0.005, 0.005], "pass"),
+        ([0.01, 0.01, 0.01, 0.01], "fail"),
+        ([0.02, -0.02, 0.02, -0.02], "fail"),
+        ([0.03, 0.04, 0.03, 0.04], "fail"),
+    ],
+    ids=["better", "tie", "proven worse, but by little", "on the bound", "unknown: it could be much", "much worse"],
+)
+def test_a_great_loss_of_ranking_must_be_excluded(lost, verdict):
+    gate = gates.ranking(ranked(lost), shop())
+    assert (gate.role, gate.verdict, gate.bound) == ("primary", verdict, 0.01)
+    assert gate.value == pytest.approx(sum(lost) / 4)
+    assert (gate.high < 0.01) is (verdict == "pass")
+
+
+def test_the_loss_of_ranking_is_excluded_on_one_side_with_the_declared_confidence():
+    """Of 0, .01, .02: mean .01, s = .01, and t(.95, 2) = 2.919986 of s / sqrt(3)."""
+    gate = gates.ranking(ranked([0.0, 0.01, 0.02]), shop())
+    assert gate.high == pytest.approx(0.01 + 2.919986 * 0.01 / 3**0.5, abs=1e-7)
+
+
+def test_a_first_model_has_no_ranking_to_lose():
+    assert gates.ranking(evidence([0.5]), shop()).verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -343,6 +396,13 @@ def test_size(size, verdict):
         (gates.comparison, evidence([0.5], [0.5])),
         (gates.comparison, evidence([0.5, 0.5], [0.5, 0.5], coverage=None)),
         (gates.comparison, evidence([0.5, 0.5], [0.5])),
+        (gates.ranking, ranked([0.0])),
+        (gates.ranking, ranked([0.0, float("nan")])),
+        (gates.ranking, ranked([0.0, 0.0], coverage=0.5)),
+        (
+            gates.ranking,
+            evidence([0.5] * 2, champion_error="it raised", ranking=pd.DataFrame({"candidate": [0.7] * 2})),
+        ),
         (gates.slices, evidence([0.5, 0.5])),
         (gates.slices, evidence([0.5, 0.5], [0.5, 0.5])),
         (gates.slices, sliced({"color=red": ([0.5], [0.5])})),
@@ -373,6 +433,7 @@ def test_coverage_just_at_the_bound_is_enough():
         ("latency", evidence([0.5], latency_p99=9.0)),
         ("size", evidence([0.5], model_bytes=10**9)),
         ("new_process", evidence([0.5], new_process="its scores differ")),
+        ("ranking", ranked([0.03, 0.04])),
     ],
 )
 def test_a_gate_that_is_disabled_is_recorded_as_off_and_blocks_nothing(name, found):
@@ -405,6 +466,7 @@ def test_the_judge_reads_every_gate_in_the_order_in_which_they_decide():
         ("beats_baseline", "hard"),
         ("good_enough", "hard"),
         ("comparison", "primary"),
+        ("ranking", "primary"),
         ("slices", "guard"),
         ("calibration", "guard"),
         ("overfit", "guard"),

@@ -8,7 +8,7 @@ import pytest
 
 from evergreen import gates, models
 from evergreen.config import Product
-from evergreen.evaluation import by_day, score_card
+from evergreen.evaluation import by_day, daily_ranking, score_card
 from evergreen.prequential import compare_recipes
 from evergreen.product_files import load_product, overlay, parse
 from evergreen.promotion import Decision, decide
@@ -58,6 +58,7 @@ def decided(
     }
     evidence = gates.Evidence(
         card=score_card(judging, scores, product),
+        ranking=daily_ranking(judging, scores, product),
         coverage=1.0,
         reload_error=None,
         empty_inputs=[name for name in product.features.names if candidate_rows[name].isna().all()],
@@ -98,6 +99,15 @@ def champions(product: Product, flights: pd.DataFrame) -> dict[str, Any]:
 def test_shuffled_labels_are_refused(product, flights, champions, as_of):
     rows = known_before(flights, as_of).copy()
     rows["label"] = np.random.default_rng(0).permutation(rows.label.to_numpy())
+
+    assert decided(product, flights, as_of, rows, champions[as_of]).outcome == "kept"
+
+
+@pytest.mark.parametrize("as_of", AS_OF)
+def test_labels_of_which_two_in_five_are_wrong_are_refused(product, flights, champions, as_of):
+    rows = known_before(flights, as_of).copy()
+    wrong = np.random.default_rng(0).random(len(rows)) < 0.4
+    rows["label"] = np.where(wrong, 1 - rows.label, rows.label)
 
     assert decided(product, flights, as_of, rows, champions[as_of]).outcome == "kept"
 
