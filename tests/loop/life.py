@@ -28,6 +28,7 @@ from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
 from pipelines.replay import Replay, opened_replay
 from pipelines.resources import Home
+from pipelines.screen import console
 
 TABLES_OF_A_DAY = ("batch", "quarantine", "labels", "predictions", "performance", "drift")
 NO_NEW_PROCESS = {"gates": {"disabled": ["new_process"]}}
@@ -208,7 +209,7 @@ def evergreen(*arguments: str, columns: int = 80) -> CompletedProcess[str]:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["evergreen", *arguments])
-        patch.setenv("COLUMNS", str(columns))
+        patch.setattr(console, "width", columns)
         try:
             main()
             code = 0
@@ -236,12 +237,12 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_decisions(loop: Loop, expected: list[str]) -> str:
-    """Decided as of exactly these days, each on 7 days that no model in it was trained on; returns the counts, in words."""
+    """Decided as of exactly these days, each on a window of days that no model in it was trained on; returns the counts, in words."""
     assert [entry["as_of"] for entry in loop.decisions] == expected
     for entry in loop.decisions:
         judging, trained = entry["evaluation"]["days"], entry["training"]["last_day"]
         assert min(judging) > trained, "judging days lie after training's end"
-        assert len(judging) == 7
+        assert len(judging) == loop.product.evaluation.window.days
     for before, after in zip(loop.decisions, loop.decisions[1:], strict=False):
         champion = before["serving"]["champion"]
         assert champion is None or judged(champion)["trained_through"] < min(after["evaluation"]["days"])
