@@ -278,7 +278,7 @@ class Failures(Section):
 
 class Evaluation(Section):
     window: WholeDays = Field(
-        timedelta(days=7), description="whole mature days, kept out of training, that judge a candidate"
+        timedelta(days=14), description="whole mature days, kept out of training, that judge a candidate"
     )
     slices: list[str] = Field([], description="columns whose every value is watched on its own")
     slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
