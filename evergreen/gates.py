@@ -282,9 +282,11 @@ def ranking(evidence: Evidence, product: Product) -> Gate:
 
 
 def slices(evidence: Evidence, product: Product) -> Gate:
-    """No slice with enough rows is proven worse than under the champion, corrected for the number of slices."""
-    watched = _judgeable_slices(evidence, product)
-    intervals = {name: _paired(evidence, product, "log_loss", name, looks=len(watched)) for name in watched}
+    """No slice with enough rows is proven worse than under the champion, corrected for how often harm is looked for."""
+    looks = _looks(evidence, product)
+    intervals = {
+        name: _paired(evidence, product, "log_loss", name, looks) for name in _judgeable_slices(evidence, product)
+    }
     judged = {name: interval for name, interval in intervals.items() if interval is not None}
     if not judged:
         return Gate(
@@ -299,8 +301,9 @@ def slices(evidence: Evidence, product: Product) -> Gate:
 
 
 def calibration(evidence: Evidence, product: Product) -> Gate:
-    """The daily gap between mean score and base rate is not proven wider than the champion's."""
-    interval = _paired(evidence, product, "calibration_gap") if evidence.has_champion else None
+    """The daily gap between mean score and base rate is not proven wider than the champion's, corrected as the slices are."""
+    looks = _looks(evidence, product)
+    interval = _paired(evidence, product, "calibration_gap", looks=looks) if evidence.has_champion else None
     if interval is None:
         return Gate(
             "calibration",
@@ -430,6 +433,11 @@ def _paired(
         return None
     difference = (days.candidate - days.champion).dropna()
     return mean_interval(difference.to_list(), product.gates.confidence, looks)
+
+
+def _looks(evidence: Evidence, product: Product) -> int:
+    """How often the guards look for harm to the champion: once a slice, and once for calibration."""
+    return len(_judgeable_slices(evidence, product)) + 1
 
 
 def _judgeable_slices(evidence: Evidence, product: Product) -> list[str]:

@@ -323,7 +323,7 @@ def test_slices(found, verdict, worst):
 
 def test_a_slices_harm_must_be_proven_the_more_slices_are_looked_at():
     """The same harm is proven alone and unproven among eleven."""
-    harmed = {"color=red": ([0.52, 0.53, 0.54], [0.5] * 3)}
+    harmed = {"color=red": ([0.525, 0.53, 0.535], [0.5] * 3)}
     others = {f"color={number}": SAME for number in range(10)}
     assert gates.slices(sliced(harmed), shop()).verdict == "fail"
     assert gates.slices(sliced(harmed | others), shop()).verdict == "pass"
@@ -348,6 +348,15 @@ def test_a_slice_with_too_few_rows_is_not_judged(rows, verdict):
 def test_calibration(candidate, champion, verdict):
     gate = gates.calibration(evidence(candidate, champion, measure="calibration_gap"), shop())
     assert (gate.role, gate.verdict, gate.bound) == ("guard", verdict, 0.0)
+
+
+def test_a_wider_gap_must_be_proven_the_more_slices_are_looked_at():
+    """The same gap is proven alone and unproven beside eleven slices."""
+    wider = evidence([0.045, 0.05, 0.055], [0.02] * 3, measure="calibration_gap")
+    watched = [line for number in range(11) for line in lines("champion", [0.5] * 3, slice_name=f"color={number}")]
+    beside = replace(wider, card=pd.concat([wider.card, pd.DataFrame(watched)], ignore_index=True))
+    assert gates.calibration(wider, shop()).verdict == "fail"
+    assert gates.calibration(beside, shop()).verdict == "pass"
 
 
 @pytest.mark.parametrize(
