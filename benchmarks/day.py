@@ -42,12 +42,13 @@ class Day:
 class Turns:
     """Watches a replay: times each day, and has the script do the same one before the next begins."""
 
-    def __init__(self, replay: Any, script: "subprocess.Popen[str]") -> None:
+    def __init__(self, replay: Any, script: "subprocess.Popen[str]", bar: Any) -> None:
         self.days: list[Day] = []
-        self._replay, self._script = replay, script
+        self._replay, self._script, self._bar = replay, script, bar
         self._since = _clocks()
 
     def starts(self, days: int) -> None:
+        self._bar.starts(days)
         self._since = _clocks()
 
     def day(self, day: date, serving: str, happened: str) -> None:
@@ -59,10 +60,11 @@ class Turns:
         scores = home.store(product).read("predictions", day, ["score"]).score
         assert abs(scores.mean() - answer["mean_score"]) < 1e-9, f"{day}: the script's scores differ"
         self.days.append(Day(decision is not None, loop, (answer["wall"], answer["cpu"])))
+        self._bar.day(day, serving, happened)
         self._since = _clocks()
 
     def note(self, text: str) -> None:
-        print(text)
+        self._bar.note(text)
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
         print(json.dumps(order), file=self._script.stdin, flush=True)
@@ -78,23 +80,26 @@ def _spent(since: tuple[float, float]) -> tuple[float, float]:
 
 
 def live(last: date, home: Path) -> list[Day]:
-    """Both lives up to `last`, in a new home."""
+    """Both lives up to `last`, in a new home; ends with what they gave."""
     os.environ["EVERGREEN_HOME"] = str(home)
     from evergreen.product_files import load_product
     from pipelines import places
     from pipelines.replay import deliver_sample, opened_replay
+    from pipelines.screen import Bar, print_summary
 
     product = load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml")
     deliver_sample(product)
     command = [sys.executable, Path(__file__).with_name("by_hand.py"), home, home / "by_hand"]
     with (
+        Bar(product.name) as bar,
         opened_replay(product) as replay,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as script,
     ):
-        turns = Turns(replay, script)
+        turns = Turns(replay, script, bar)
         replay.run(last, turns)
         script.stdin.close()
         assert script.wait() == 0
+    print_summary(product, replay.home, last)
     return turns.days
 
 
