@@ -47,6 +47,24 @@ def test_a_second_write_replaces_the_first_and_the_digest_tells_the_content(stor
     assert store.read("batch", day(1)).equals(TWO)
 
 
+def test_a_partition_that_was_read_is_read_anew_once_it_was_replaced_or_damaged(store):
+    """The same size each time: it is not the size that tells."""
+    for amount in (1.0, 2.0):
+        store.write("batch", day(1), pd.DataFrame({"amount": [amount]}))
+        assert store.read("batch", day(1)).amount.tolist() == [amount]
+        assert store.read("batch", day(1)).amount.tolist() == [amount]
+    store.path("batch", day(1)).write_bytes(b"x" * store.path("batch", day(1)).stat().st_size)
+    with pytest.raises(PartitionCorrupt):
+        store.read("batch", day(1))
+
+
+def test_what_a_reader_does_to_its_frame_is_not_what_the_next_one_reads(store):
+    store.write("batch", day(1), pd.DataFrame({"amount": [1.0, 2.0], "color": ["red", "blue"]}))
+    mine = store.read("batch", day(1))
+    mine.loc[0, "amount"], mine.loc[0, "color"] = 9.0, "green"
+    assert store.read("batch", day(1)).to_dict("list") == {"amount": [1.0, 2.0], "color": ["red", "blue"]}
+
+
 def test_a_failing_write_leaves_the_old_content(store, monkeypatch):
     def full_disk(_):
         raise OSError("No space left on device")

@@ -156,6 +156,14 @@ def test_rows_are_found_by_id_even_where_hashes_collide(monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("kind", ["str", "object"])
+def test_ids_among_others(kind):
+    ids = pd.Series(["b", None, "a", "é"], index=[3, 1, 2, 0], dtype=kind)
+    assert wide.among(ids, ["a", "é", None]).to_dict() == {3: False, 1: False, 2: True, 0: True}
+    assert not wide.among(ids, []).any()
+    assert wide.among(ids, {"b"}).to_dict()[3]
+
+
 def test_only_rows_with_one_of_the_ids_are_found(monkeypatch):
     monkeypatch.setattr(wide, "CHUNK_ROWS", 2)
     rows = pd.DataFrame({"id": list("cabca"), "value": range(5)})
