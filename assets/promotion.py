@@ -1,5 +1,6 @@
 """Promotion: every gate's verdict, one decision in the ledger, and the registry's aliases as its projection."""
 
+import inspect
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -32,7 +33,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             kinds={"json", "mlflow"},
             depends_on=["gates", "decision", "service_levels"],
         ),
-        check_specs=[stage.check("promotion", gate.__name__, gate.__doc__ or "") for gate in gates.GATES],
+        check_specs=[stage.check("promotion", gate.__name__, inspect.getdoc(gate) or "") for gate in gates.GATES],
     )
     def promotion(
         context: dg.AssetExecutionContext, home: Home, registry: Registry

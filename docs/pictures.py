@@ -48,7 +48,13 @@ def main() -> None:
         _take(page, "health_report", (root / "reports" / f"{day}.html").as_uri(), "What changed", (900, 1250))
         with _webserver() as server:
             asset = f"{server}/assets/{PRODUCT}"
-            _take(page, "lineage", f"{server}/asset-groups/{PRODUCT}", "retrain_decision", (1500, 800))
+            _take(
+                page,
+                "lineage",
+                f"{server}/locations/__repository__@evergreen/asset-groups/{PRODUCT}/lineage",
+                "retrain_decision",
+                (1500, 800),
+            )
             for name, partition, chart in (
                 ("performance", day, "live"),
                 ("drift", day, "by_feature"),
