@@ -18,7 +18,7 @@ from evergreen.config import Product
 from evergreen.tasks import task_of
 
 FIRST_SCORED = pd.Timestamp("2013-01-30")
-FIRST_CHAMPION = pd.Timestamp("2013-03-04")
+FIRST_CHAMPION = pd.Timestamp("2013-03-11")
 HELD_OUT = pd.Timedelta(days=8)
 
 
