@@ -15,7 +15,8 @@ from evergreen.alerts import Condition, Look
 from evergreen.config import Alerts
 from evergreen.ledger import Entry
 
-NOTICES = {"opened": "New", "reminded": "Still open", "resolved": "Resolved"}
+OPENED, SEEN, REMINDED, RESOLVED = "opened", "seen", "reminded", "resolved"
+NOTICES = {OPENED: "New", REMINDED: "Still open", RESOLVED: "Resolved"}
 URGENCY = {"critical": "critical: act now", "warning": "warning: act within days"}
 SUBJECT_AT_MOST = 150  # characters
 
@@ -55,14 +56,14 @@ def incidents(history: list[Entry]) -> dict[str, Incident]:
     found: dict[str, Incident] = {}
     for entry in history:
         event, name = entry["event"], entry.get("incident", "")
-        if event == "opened":
+        if event == OPENED:
             seen = frozenset([entry["occurrence"]])
             found[name] = Incident(name, entry["condition"], entry["since"], entry["at"], **_newest(entry), seen=seen)
-        elif event == "seen":
+        elif event == SEEN:
             found[name] = replace(found[name], seen=found[name].seen | {entry["occurrence"]}, **_newest(entry))
-        elif event == "reminded":
+        elif event == REMINDED:
             found[name] = replace(found[name], told=entry["at"], reminders=found[name].reminders + 1)
-        elif event == "resolved":
+        elif event == RESOLVED:
             found[name] = replace(found[name], told=entry["at"], resolved=entry["at"])
     return found
 
@@ -96,7 +97,7 @@ def decide(look: Look, history: list[Entry], now: datetime, policy: Alerts) -> l
             entries += _go_on(incident, group, now, policy)
     for key, incident in still_open.items():
         if key not in look.unjudged:
-            entries.append({"key": f"{incident.id}/resolved", "event": "resolved", "incident": incident.id})
+            entries.append({"key": f"{incident.id}/{RESOLVED}", "event": RESOLVED, "incident": incident.id})
     return [{**entry, "at": now.isoformat(timespec="seconds")} for entry in entries]
 
 
@@ -134,7 +135,7 @@ def _joining(history: list[Entry], policy: Alerts) -> list[Entry]:
     over = [
         entry["key"]
         for entry in history
-        if entry["event"] == "reminded" or (entry["event"] in NOTICES and known[entry["incident"]].resolved)
+        if entry["event"] == REMINDED or (entry["event"] in NOTICES and known[entry["incident"]].resolved)
     ]
     names = [channel.name for channel in policy.channels if channel.name not in joined]
     return [{"key": f"joined/{name}", "event": "joined", "channel": name, "notices": over} for name in names]
@@ -150,7 +151,7 @@ def _opened(name: str, group: list[Condition]) -> list[Entry]:
     first = {
         **_seen(name, group[0]),
         "key": name,
-        "event": "opened",
+        "event": OPENED,
         "condition": group[0].key,
         "since": group[0].since,
     }
@@ -162,14 +163,14 @@ def _go_on(incident: Incident, group: list[Condition], now: datetime, policy: Al
     entries = [_seen(incident.id, condition) for condition in group if condition.occurrence not in incident.seen]
     if now - _moment(incident.told) >= policy.remind_after * 2**incident.reminders:
         key = f"{incident.id}/reminded/{incident.reminders + 1}"
-        entries.append({"key": key, "event": "reminded", "incident": incident.id})
+        entries.append({"key": key, "event": REMINDED, "incident": incident.id})
     return entries
 
 
 def _seen(name: str, condition: Condition) -> Entry:
     return {
         "key": f"{name}/seen/{condition.occurrence}",
-        "event": "seen",
+        "event": SEEN,
         "incident": name,
         "occurrence": condition.occurrence,
         "what": condition.what,
@@ -200,7 +201,7 @@ def _text(event: str, incident: Incident) -> str:
         f"Since: {shown(incident.since)}",
         f"How bad: {URGENCY[incident.severity]}",
     ]
-    last = f"Resolved: {shown(str(incident.resolved))}" if event == "resolved" else f"What to do: {incident.to_do}"
+    last = f"Resolved: {shown(str(incident.resolved))}" if event == RESOLVED else f"What to do: {incident.to_do}"
     return "\n".join([*lines, f"Seen: {times}", last])
 
 

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from evergreen.config import Product
+    from evergreen.ledger import Entry
     from evergreen.stages import Stage
     from evergreen.storage import Store
     from evergreen.timeline import Reign
@@ -18,33 +19,34 @@ serving_app = typer.Typer()
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
 ]
+Reason = Annotated[str, typer.Option(help="why, for those who read the ledger later")]
+Voter = Annotated[str, typer.Option(help="who says so")]
+WaitingDecision = Annotated[str | None, typer.Option(help="the decision's id; default: the one that waits")]
 
 
 @serving_app.command()
 def rollback(
     product: ProductName,
-    reason: Annotated[str, typer.Option(help="why, for those who read the ledger later")],
+    reason: Reason,
     to: Annotated[int | None, typer.Option(help="the version; default: the champion before this one")] = None,
     by: Annotated[str | None, typer.Option(help="who asks; default: the user of this machine")] = None,
 ) -> None:
     """Put an earlier version back: model, features and threshold together; the next scoring uses it."""
-    from evergreen.promotion import sentence
     from evergreen.rollback import Request, roll_back
 
     found, store = _opened(product)
     request = Request(uuid.uuid4().hex[:12], to, reason, f"hand ({by or getpass.getuser()})")
     at = datetime.now(UTC).isoformat(timespec="seconds")
     entry = roll_back(store.ledger("promotions"), store, found, request, at, lambda record: _fetch(found, record))
-    print(f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first day that is not yet scored.", flush=True)
-    _follow(found, entry["serving"])
+    _tell(found, entry)
 
 
 @serving_app.command()
 def approve(
     product: ProductName,
-    by: Annotated[str, typer.Option(help="who says so")],
-    reason: Annotated[str, typer.Option(help="why, for those who read the ledger later")],
-    decision: Annotated[str | None, typer.Option(help="the decision's id; default: the one that waits")] = None,
+    by: Voter,
+    reason: Reason,
+    decision: WaitingDecision = None,
 ) -> None:
     """Say yes to the candidate that waits: it serves from the first day that is not yet scored."""
     _answer(product, True, by, reason, decision)
@@ -53,9 +55,9 @@ def approve(
 @serving_app.command()
 def reject(
     product: ProductName,
-    by: Annotated[str, typer.Option(help="who says so")],
-    reason: Annotated[str, typer.Option(help="why, for those who read the ledger later")],
-    decision: Annotated[str | None, typer.Option(help="the decision's id; default: the one that waits")] = None,
+    by: Voter,
+    reason: Reason,
+    decision: WaitingDecision = None,
 ) -> None:
     """Say no to the candidate that waits, for approval or in shadow: serving goes on as it is."""
     _answer(product, False, by, reason, decision)
@@ -63,14 +65,20 @@ def reject(
 
 def _answer(product: str, yes: bool, by: str, reason: str, decision: str | None) -> None:
     from evergreen.approval import Answer, answer
-    from evergreen.promotion import sentence
 
     found, store = _opened(product)
     said = Answer(uuid.uuid4().hex[:12], yes, decision, reason, by)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     entry = answer(store.ledger("promotions"), store, found, said, at, lambda record: _fetch(found, record))
+    _tell(found, entry)
+
+
+def _tell(product: "Product", entry: "Entry") -> None:
+    """Say what the ledger has from now on, and let the aliases follow."""
+    from evergreen.promotion import sentence
+
     print(f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first day that is not yet scored.", flush=True)
-    _follow(found, entry["serving"])
+    _follow(product, entry["serving"])
 
 
 @serving_app.command()

@@ -98,6 +98,16 @@ def live_a_day(
     store.write("labels", today, labels.entries)
 
 
+def scored_days(folder: Path, last: int) -> Store:
+    """A store of days 1 to `last` that were lived and have predictions, with the recipe that day 3 trained."""
+    store, product = Store(folder), shop()
+    live_days(store, product, last)
+    for number in range(1, last + 1):
+        store.write("predictions", day(number), store.read("batch", day(number)))
+    store.write_document("training_set", day(3), {"product": product.model_dump(mode="json")})
+    return store
+
+
 def live_days(store: Store, product: Product, last: int, rows: int = 20) -> None:
     """Days 1 to `last`, each with `rows` orders; large amounts and blue ones come back, and all is told the next day at noon."""
     random, told = np.random.default_rng(7), returns({}, at(1))

@@ -4,8 +4,7 @@ from evergreen.digests import digest_file
 from evergreen.errors import RollbackError
 from evergreen.promotion import refuse_older_day, sentence, serving_after
 from evergreen.rollback import Request, choose, roll_back, state_after
-from evergreen.storage import Store
-from tests.evergreen.builders import day, live_days, shop
+from tests.evergreen.builders import day, scored_days, shop
 
 AT = "2024-02-01T00:00:00+00:00"
 
@@ -106,11 +105,7 @@ def test_a_rollback_is_no_decision_of_its_day():
 @pytest.fixture
 def store(tmp_path):
     """Four scored days; versions 1 and 2 have files, 3 is lost."""
-    store, product = Store(tmp_path), shop()
-    live_days(store, product, 4)
-    for number in (1, 2, 3, 4):
-        store.write("predictions", day(number), store.read("batch", day(number)))
-    store.write_document("training_set", day(3), {"product": product.model_dump(mode="json")})
+    store = scored_days(tmp_path, 4)
     ledger, serving = store.ledger("promotions"), {}
     for version in (1, 2, 3):
         path = tmp_path / str(version)

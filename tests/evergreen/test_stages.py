@@ -6,8 +6,7 @@ from evergreen.errors import StageError
 from evergreen.promotion import AWAITING, IN_SHADOW, PROMOTED, SUPERSEDED, sentence, serving_after
 from evergreen.rollback import state_after
 from evergreen.stages import after_gates, stages, waiting
-from evergreen.storage import Store
-from tests.evergreen.builders import day, live_days, shop
+from tests.evergreen.builders import day, scored_days, shop
 
 AT = "2024-02-01T00:00:00+00:00"
 ASKING = {"gates": {"approval": "required"}}
@@ -60,11 +59,7 @@ def test_what_a_gate_refuses_waits_for_nobody(outcome):
 @pytest.fixture
 def store(tmp_path):
     """Four scored days; version 2 is champion, and a file and a recipe of versions 2, 4 and 6 are there."""
-    store, product = Store(tmp_path), shop()
-    live_days(store, product, 4)
-    for number in (1, 2, 3, 4):
-        store.write("predictions", day(number), store.read("batch", day(number)))
-    store.write_document("training_set", day(3), {"product": product.model_dump(mode="json")})
+    store = scored_days(tmp_path, 4)
     decided(store, 2, PROMOTED)
     return store
 
