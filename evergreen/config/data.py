@@ -1,0 +1,165 @@
+"""What is known of rows: where they come from, when they happen, what they are labelled by, and what is valid."""
+
+import re
+from datetime import date, timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator, model_validator
+
+from evergreen.config.section import EnvironmentName, Section, Share, is_cron
+from evergreen.durations import Duration, WholeDays
+
+
+class FilesSource(Section):
+    """Daily files; `{day}` stands for the ISO date; relative paths start at EVERGREEN_HOME."""
+
+    kind: Literal["files"]
+    events: str = Field(pattern=r"\{day\}")
+    outcomes: str = Field(pattern=r"\{day\}")
+    sample: str | None = Field(
+        None, description="module:function that fills the landing zone with sample data; none by default"
+    )
+
+
+class PythonSource(Section):
+    """A clone's own function `read(day) -> (events, outcomes)`, two pandas frames."""
+
+    kind: Literal["python"]
+    function: str = Field(pattern=r"^[\w.]+:\w+$", description="module:function")
+
+
+class SqlSource(Section):
+    """Two queries on a database; `:start` and `:end` stand for the moments at which a day begins and ends, end excluded."""
+
+    kind: Literal["sql"]
+    url_from: EnvironmentName
+    events: str = Field(description="query of the events of a day")
+    outcomes: str = Field(description="query of the outcomes that became known on a day")
+
+    @field_validator("events", "outcomes")
+    @classmethod
+    def query_is_bounded(cls, value: str) -> str:
+        named = set(re.findall(r"(?<![:\w\\]):(\w+)(?!:)", value))
+        if named != {"start", "end"}:
+            raise ValueError(
+                "a query has the two parameters :start and :end and no others, such as SELECT * FROM flights WHERE "
+                "departure >= :start AND departure < :end ORDER BY id (a colon that begins no parameter is written \\:, "
+                "and :start::date is written CAST(:start AS date))"
+            )
+        return value
+
+
+SourceConfig = Annotated[FilesSource | PythonSource | SqlSource, Field(discriminator="kind")]
+
+
+class Time(Section):
+    event: str = Field(description="column with the time of the event")
+    predict_before: Duration = Field(description="a row is predicted this long before its event")
+    known_at: list[str] = Field(
+        [], description="columns that say when a feature was observed; later than the prediction is refused"
+    )
+    start: date
+    end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
+    timezone: str = Field(description="the time zone in which a day begins and ends")
+    daily_job: str = Field(
+        "30 2 * * *",
+        description="cron line: when the daily job runs, in `timezone`; after the deliveries of the day that has ended",
+    )
+
+    @field_validator("daily_job")
+    @classmethod
+    def daily_job_is_a_cron_line(cls, value: str) -> str:
+        if not is_cron(value):
+            raise ValueError(f"{value!r} is not a cron line of five fields such as '30 2 * * *'")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def timezone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York or UTC") from None
+        return value
+
+    @model_validator(mode="after")
+    def end_follows_start(self) -> "Time":
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end {self.end} lies before start {self.start}")
+        return self
+
+
+class Label(Section):
+    when: str = Field(
+        description="a pandas expression over delivered outcomes; a missing operand makes a missing label"
+    )
+    known_at: str = Field(description="column of the outcomes with the time when the outcome was known")
+    matures_after: Duration | None = Field(None, description="fixed delay after the event until the label is due")
+    matures_at: str | None = Field(
+        None, description="event column, known at prediction time, with the moment when the label is due"
+    )
+    matched_for: WholeDays = Field(
+        timedelta(days=8), description="how long after the event's day an outcome is still matched to it"
+    )
+    coverage_at_least: Share = Field(
+        0.95, description="share of mature rows with a label under which a day is not judged"
+    )
+
+    @model_validator(mode="after")
+    def one_maturity(self) -> "Label":
+        if (self.matures_after is None) == (self.matures_at is None):
+            raise ValueError("give exactly one of matures_after (a fixed delay) and matures_at (an event column)")
+        if self.matures_after is not None and self.matched_for <= self.matures_after:
+            raise ValueError(
+                "matched_for must be longer than matures_after, or no outcome would be matched when it is due"
+            )
+        return self
+
+
+class Features(Section):
+    numeric: list[str] = Field([])
+    categorical: list[str] = Field([])
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.categorical, *self.numeric]
+
+    @model_validator(mode="after")
+    def some_and_once(self) -> "Features":
+        if not self.names:
+            raise ValueError("a product needs at least one feature, numeric or categorical")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return self
+
+
+class Bounds(Section):
+    at_least: int = Field(0, ge=0)
+    at_most: int | None = Field(None, ge=0, description="none means no upper bound")
+
+    @model_validator(mode="after")
+    def at_most_is_not_below_at_least(self) -> "Bounds":
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError(f"at_most {self.at_most} lies below at_least {self.at_least}")
+        return self
+
+
+class ColumnRule(Section):
+    between: tuple[float, float] | None = Field(None, description="closed range of a numeric column")
+    one_of: list[str] | None = Field(None, description="the categories that are allowed")
+    required: bool = Field(False, description="a missing value sends the row to quarantine")
+
+    @field_validator("between")
+    @classmethod
+    def between_is_ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] <= value[1]:
+            raise ValueError(f"between {list(value)} has no values: write the smaller bound first")
+        return value
+
+
+class Validation(Section):
+    rows_per_day: Bounds = Bounds(at_least=1)
+    quarantine_at_most: Share = Field(0.05, description="share of bad rows above which the whole day is refused")
+    columns: dict[str, ColumnRule] = Field({})

@@ -1,0 +1,117 @@
+"""How models are trained and judged, and what they must show before they serve."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from evergreen.config.section import Section
+from evergreen.durations import WholeDays
+
+
+class LogisticModel(Section):
+    """L2-regularised logistic regression over one-hot categories and standardised numbers."""
+
+    kind: Literal["logistic"]
+    C: float = Field(1.0, gt=0, description="inverse strength of the regularisation")
+
+
+class XGBoostModel(Section):
+    """Gradient-boosted trees; categories are split natively, through the stored vocabulary."""
+
+    kind: Literal["xgboost"]
+    n_estimators: int = Field(100, ge=1, le=10_000)
+    max_depth: int = Field(6, ge=1, le=20)
+    learning_rate: float = Field(0.1, gt=0, le=1)
+    threads: int = Field(1, ge=1)
+
+
+Model = Annotated[LogisticModel | XGBoostModel, Field(discriminator="kind")]
+
+
+class Training(Section):
+    window: WholeDays | Literal["expanding"] = Field("expanding", description="days of history to train on")
+    at_least: WholeDays = Field(
+        timedelta(days=28), description="days of mature history without which nothing is trained"
+    )
+    refit_on_promotion: bool = Field(
+        True,
+        description="what ships is fitted again, with the judging days; false ships the model that was judged",
+    )
+    baseline: LogisticModel = LogisticModel(kind="logistic")
+    model: Model
+    seed: int = 7
+
+
+class Failures(Section):
+    """Confident errors met in production, kept from training so that later versions can be asked about them."""
+
+    log_loss_over: float = Field(
+        3.0, gt=0, description="of the served score, in nats: over 3.0 the truth had been given less than 5%"
+    )
+    at_most: int = Field(
+        50, ge=1, description="cases; the newest are kept, older ones are released to training; many would bias it"
+    )
+
+
+class Evaluation(Section):
+    window: WholeDays = Field(
+        timedelta(days=14), description="whole mature days, kept out of training, that judge a candidate"
+    )
+    slices: list[str] = Field([], description="columns whose every value is watched on its own")
+    slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
+    golden: WholeDays | None = Field(
+        None,
+        description="whole days reserved before the first training and never trained on, the same reference for every version; "
+        "the first decision waits as many days longer; none reserves nothing",
+    )
+    failures: Failures | None = Field(Failures(), description="none keeps no cases and withholds nothing")
+
+
+class Change(Section):
+    """How another recipe earns its place: on days that both recipes predicted before seeing them."""
+
+    rule: Literal["non_inferiority", "superiority"] = "superiority"
+    margin: float = Field(0.002, ge=0, description="log-loss that non-inferiority gives away")
+    days: WholeDays = Field(timedelta(days=28), description="prequential days that the comparison needs")
+
+
+class Gates(Section):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    worse_at_most: float = Field(
+        0.02, gt=0, description="log-loss by which no refresh may exceed the champion, proven or not"
+    )
+    ranking_loss_at_most: float = Field(
+        0.01,
+        gt=0,
+        description="daily AUC against the champion of which no candidate may cost so much: the judging days must exclude it",
+    )
+    change: Change = Change()
+    approval: Literal["none", "required"] = Field(
+        "none", description="required: what passes the gates waits until a person says yes; serving goes on meanwhile"
+    )
+    overfit_at_most: float = Field(
+        0.25,
+        gt=0,
+        description="log-loss that may be lost from training to the judged days, over what the baseline loses",
+    )
+    disabled: list[Literal["new_process", "ranking", "slices", "calibration", "overfit", "latency", "size"]] = Field(
+        [], description="gates that are switched off, on the record"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def off_is_called_disabled(cls, value: Any) -> Any:
+        """YAML reads a bare `off` as false, so the key of that name could only be written in quotes."""
+        if isinstance(value, dict) and ("off" in value or False in value):
+            raise ValueError("the key off is called disabled: write disabled: [...] instead of it")
+        return value
+
+
+class Shadow(Section):
+    """A trial beside the champion, before what passes the gates may replace it; the harm that it looks for is bounded by `gates`."""
+
+    days: int = Field(0, ge=0, le=90, description="whole mature days that both score; 0: no shadow")
+    psi: float = Field(
+        0.25, gt=0, description="stability index of its scores against the champion's over which it is refused"
+    )
