@@ -28,7 +28,7 @@ DECIDED, WIDE, AFTER = date(2013, 1, 9), date(2013, 1, 10), date(2013, 1, 11)
 CHANGES = {
     "name": "wide",
     "source": {"events": "landing/events/{day}.parquet", "outcomes": "landing/outcomes/{day}.parquet", "sample": None},
-    "validation": {"rows_per_day": {"at_most": None}},
+    "validation": {"rows_per_period": {"at_most": None}},
     "training": {"at_least": "4d"},
     "evaluation": {"window": "4d"},
 }

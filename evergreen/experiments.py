@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field
@@ -15,7 +15,7 @@ from evergreen.digests import digest_json
 from evergreen.errors import ConfigError, NotEnoughEvidence
 from evergreen.evaluation import ALL_ROWS, by_day
 from evergreen.prequential import Progress, compare_recipes
-from evergreen.product_files import near_miss, overlay, parse, read_yaml
+from evergreen.product_files import near_miss, overlay, parse, read_config
 from evergreen.recipes import with_features_of
 from evergreen.statistics import Interval, mean_interval
 from evergreen.storage import Store
@@ -24,7 +24,7 @@ from evergreen.storage import Store
 class Experiment(Section):
     """One experiment file: what is changed, and what is expected of it, written down before it is run."""
 
-    version: int = Field(1, ge=1, le=1)
+    version: Literal[2] = 2
     name: Name
     product: Name
     hypothesis: str = Field(min_length=10, description="what the change will do, and why")
@@ -55,7 +55,7 @@ def load_experiment(folder: Path, name: str) -> Experiment:
             f"{folder}: no experiment {name!r}{near_miss(name, known)} (known: {', '.join(known) or 'none'})"
         )
     path = folder / f"{name}.yaml"
-    return parse(Experiment, read_yaml(path), str(path))
+    return parse(Experiment, read_config(path), str(path))
 
 
 def changed_product(product: Product, changes: Mapping[str, Any], origin: str) -> Product:

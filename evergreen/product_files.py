@@ -1,7 +1,9 @@
 """Reading product files and overlays, with errors that name the file, the key and the near miss."""
 
 import difflib
+import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from evergreen.config import Product
 from evergreen.databases import hidden
 from evergreen.errors import ConfigError
+from evergreen.migrations import is_earlier, migrated, present_name
 
 S = TypeVar("S", bound=BaseModel)
 THE_FILE = "the file"
@@ -29,6 +32,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """A product or experiment file in the words of today's version; of an earlier one the log says, once, how it is rewritten."""
+    content = read_yaml(path)
+    if is_earlier(content):
+        _tell_of_earlier(path, content["version"])
+    return migrated(content, str(path))
+
+
+@cache
+def _tell_of_earlier(path: Path, version: int) -> None:
+    logging.getLogger("evergreen").warning(
+        f"{path}: version {version} of the schema, read as today's; `evergreen migrate-config {path}` rewrites the file"
+    )
+
+
 def parse(kind: type[S], content: dict[str, Any], origin: str) -> S:
     """Validate a mapping; ConfigError lists every broken rule, one a line, prefixed with its origin."""
     try:
@@ -40,7 +58,7 @@ def parse(kind: type[S], content: dict[str, Any], origin: str) -> S:
 
 def load_product(path: Path) -> Product:
     """One product file; its name must be the file's."""
-    product = parse(Product, read_yaml(path), str(path))
+    product = parse(Product, read_config(path), str(path))
     if product.name != path.stem:
         raise ConfigError(f"{path}: name is {product.name!r}, but the file is called {path.name}: make them the same")
     return product
@@ -86,6 +104,9 @@ def _describe(kind: type[BaseModel], content: dict[str, Any], error: Any) -> str
     """One validation error in words: the dotted key, what is wrong, and the way out."""
     where = _dotted_key(error["loc"], content)
     if error["type"] == "extra_forbidden":
+        *place, name = where.split(".")
+        if today := present_name(".".join(place), name):
+            return f"{where}: unknown key; it is called {today} today"
         known = sorted(_fields_at(kind, error["loc"][:-1]))
         return f"{where}: unknown key{near_miss(str(error['loc'][-1]), known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":

@@ -8,14 +8,16 @@ import pandas as pd
 
 from evergreen.config import Product
 from evergreen.errors import ModelError
+from evergreen.migrations import migrated
 from evergreen.storage import Store
 from evergreen.validation import validate
 
 
 def recorded_recipe(store: Store, record: Mapping[str, Any]) -> Product:
-    """The product as it was when a version was trained, without its gates: they judged that day and are not asked again, so a key
-    of theirs that has another name today stops no model. Raises PartitionMissing where that is lost."""
-    product = store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"]
+    """The product as it was when a version was trained, in today's words, without its gates: they judged that day and are not
+    asked again, so a key of theirs that has another name today stops no model. Raises PartitionMissing where that is lost."""
+    recorded = store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"]
+    product = migrated(recorded, f"the product as of {record['as_of']}")
     return Product.model_validate({name: block for name, block in product.items() if name != "gates"})
 
 

@@ -230,7 +230,7 @@ def _in_words(check: str) -> str:
 
 def _refusal(rows: int, bad: int, product: Product) -> str | None:
     """Why the whole day is refused, or None."""
-    rule, limit = product.validation.rows_per_day, product.validation.quarantine_at_most
+    rule, limit = product.validation.rows_per_period, product.validation.quarantine_at_most
     if rows < rule.at_least:
         return f"volume: {rows} rows, at least {rule.at_least} are expected a day"
     if rule.at_most is not None and rows > rule.at_most:

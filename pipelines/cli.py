@@ -14,6 +14,7 @@ import typer
 
 from evergreen.errors import EvergreenError
 from pipelines.care_cli import care_app
+from pipelines.config_cli import config_app
 from pipelines.evaluation_cli import evaluation_app
 from pipelines.serving_cli import serving_app
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(serving_app)
 app.add_typer(care_app)
+app.add_typer(config_app)
 app.add_typer(evaluation_app)
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")

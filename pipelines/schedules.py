@@ -25,7 +25,7 @@ def daily_schedule(product: Product) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=f"{product.name}_daily_schedule",
         job_name=daily_name(product),
-        cron_schedule=product.time.daily_job,
+        cron_schedule=product.time.runs_at,
         execution_timezone=product.time.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Runs the daily job for the day that has just ended, and for days before it that were not done.",

@@ -62,14 +62,14 @@ class Time(Section):
     start: date
     end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
     timezone: str = Field(description="the time zone in which a day begins and ends")
-    daily_job: str = Field(
+    runs_at: str = Field(
         "30 2 * * *",
         description="cron line: when the daily job runs, in `timezone`; after the deliveries of the day that has ended",
     )
 
-    @field_validator("daily_job")
+    @field_validator("runs_at")
     @classmethod
-    def daily_job_is_a_cron_line(cls, value: str) -> str:
+    def runs_at_is_a_cron_line(cls, value: str) -> str:
         if not is_cron(value):
             raise ValueError(f"{value!r} is not a cron line of five fields such as '30 2 * * *'")
         return value
@@ -160,6 +160,6 @@ class ColumnRule(Section):
 
 
 class Validation(Section):
-    rows_per_day: Bounds = Bounds(at_least=1)
+    rows_per_period: Bounds = Bounds(at_least=1)
     quarantine_at_most: Share = Field(0.05, description="share of bad rows above which the whole day is refused")
     columns: dict[str, ColumnRule] = Field({})

@@ -18,7 +18,7 @@ from evergreen.expressions import names_in
 class Product(Section):
     """A machine-learning product, from the question that it answers to when it retrains."""
 
-    version: Literal[1]
+    version: Literal[2]
     name: Name
     question: str
     owner: str = Field(pattern=r"^(team:\S+|\S+@\S+\.\S+)$", description="team:NAME or an e-mail address")

@@ -24,7 +24,7 @@ from evergreen.validation import validate
 REPOSITORY = Path(__file__).parents[2]
 START = date(2024, 1, 1)
 SHOP: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "name": "shop",
     "question": "Will the order come back?",
     "owner": "team:shop",

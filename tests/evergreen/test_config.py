@@ -22,7 +22,7 @@ def test_values_never_change_after_load():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "version: Input should be 1"),
+        ({"version": 3}, "version: Input should be 2"),
         ({"name": "My Shop"}, "name: String should match pattern"),
         ({"owner": "me"}, "owner: String should match pattern"),
         ({"task": "ranking"}, "task: Input should be 'binary'"),
@@ -43,7 +43,7 @@ def test_values_never_change_after_load():
         ({"features": {"numeric": ["amount", "color"]}}, "named twice: color"),
         ({"features": {"numeric": ["told_at"]}}, "told_at: known only with the outcome, so it cannot be a feature"),
         ({"validation": {"columns": {"amount": {"between": [2, 1]}}}}, "between [2.0, 1.0] has no values"),
-        ({"validation": {"rows_per_day": {"at_least": 3, "at_most": 2}}}, "at_most 2 lies below at_least 3"),
+        ({"validation": {"rows_per_period": {"at_least": 3, "at_most": 2}}}, "at_most 2 lies below at_least 3"),
         ({"evaluation": {"slices": ["amount"]}}, "must be categorical features; these are not: amount"),
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
         (
@@ -53,7 +53,7 @@ def test_values_never_change_after_load():
         ({"gates": {"approval": True}}, "gates.approval: Input should be 'none' or 'required'"),
         ({"gates": {"overfit_at_most": 0}}, "overfit_at_most: Input should be greater than 0"),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
-        ({"time": {"daily_job": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
+        ({"time": {"runs_at": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
         ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),
         ({"retraining": {"schedule": "hourly"}}, "'hourly' is neither daily, weekly nor a cron line of five fields"),
         ({"retraining": {"cooldown": "12h"}}, "12h is not a number of whole days: write 1d, 7d, 28d"),
@@ -88,13 +88,13 @@ def test_a_broken_rule_is_named(changes, message):
     "changes",
     [
         {"owner": "me@shop.example"},
-        {"time": {"end": "2024-01-01", "daily_job": "0 6 * * 1-5"}},
+        {"time": {"end": "2024-01-01", "runs_at": "0 6 * * 1-5"}},
         {"label": {"matures_after": None, "matures_at": "due_at"}},
         {"label": {"matched_for": "2d"}},
         {"source": {"kind": "python", "function": "my.module:read"}},
         {"decision": {"costs": {"true_positive": -5, "true_negative": -1}}},
         {"training": {"window": "expanding"}},
-        {"validation": {"columns": {"amount": {"between": [1, 1]}}, "rows_per_day": {"at_least": 2, "at_most": 2}}},
+        {"validation": {"columns": {"amount": {"between": [1, 1]}}, "rows_per_period": {"at_least": 2, "at_most": 2}}},
         {"retraining": {"schedule": "0 4 * * 1"}},
         {"gates": {"disabled": ["slices", "calibration", "latency"]}},
     ],

@@ -46,7 +46,7 @@ def test_a_folder_without_experiments_says_so(tmp_path):
         ({"hypothesis": "better"}, "hypothesis: String should have at least 10 characters"),
         ({"changes": {}}, "changes: Dictionary should have at least 1 item"),
         ({"hypotesis": "x"}, "hypotesis: unknown key; did you mean hypothesis?"),
-        ({"version": 2}, "version: Input should be less than or equal to 1"),
+        ({"version": 3}, "version: Input should be 2"),
     ],
 )
 def test_an_experiment_states_what_it_changes_and_expects(folder, change, message):

@@ -12,7 +12,7 @@ RULES = {
     "time": {"known_at": ["seen_at"]},
     "features": {"numeric": ["amount", "weight"]},
     "validation": {
-        "rows_per_day": {"at_least": 2, "at_most": 6},
+        "rows_per_period": {"at_least": 2, "at_most": 6},
         "quarantine_at_most": 0.5,
         "columns": {
             "amount": {"between": [0, 100], "required": True},
@@ -151,7 +151,7 @@ def test_a_day_is_refused_as_a_whole_or_split(product, changes, refused):
 
 
 def test_a_day_without_rows_passes_where_none_are_demanded():
-    result = validate(rows(), shop({"validation": {"rows_per_day": {"at_least": 0}}}), day(2))
+    result = validate(rows(), shop({"validation": {"rows_per_period": {"at_least": 0}}}), day(2))
     assert (len(result.batch), len(result.quarantine), result.refused) == (0, 0, None)
 
 

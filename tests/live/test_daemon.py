@@ -131,7 +131,7 @@ def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
 
 def _hurried(loop: Loop) -> Loop:
     tick = datetime.now(ZoneInfo(nycflights_live.TIMEZONE)) + TO_START
-    return loop.changed({"time": {"daily_job": f"{tick.minute} {tick.hour} * * *"}})
+    return loop.changed({"time": {"runs_at": f"{tick.minute} {tick.hour} * * *"}})
 
 
 def asked(servers: Servers, job: str, day: date) -> list[dict[str, Any]]:
