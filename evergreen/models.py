@@ -10,50 +10,22 @@ import numpy as np
 import pandas as pd
 import skops.io
 import xgboost
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 
 from evergreen.config import Features, LogisticModel, Model, XGBoostModel
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
+from evergreen.features import FeatureEncoder, one_hot, owner
 from evergreen.tasks import Floats
 
 TRUSTED_TYPES = [
     "numpy.dtype",
-    "evergreen.models.FeatureEncoder",
+    "evergreen.features.FeatureEncoder",
+    "evergreen.models.FeatureEncoder",  # as files of earlier versions name it
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 ]
-RARE_CATEGORY = 20
-
-
-class FeatureEncoder(TransformerMixin, BaseEstimator):
-    """Categories as codes of a stored vocabulary, then numbers, as one float matrix.
-
-    A category that training did not see, or none, becomes missing: XGBoost 3.2 by itself would give it a neighbour's code.
-    """
-
-    def __init__(self, categorical: list[str], numeric: list[str]) -> None:
-        self.categorical = categorical
-        self.numeric = numeric
-
-    def fit(self, rows: pd.DataFrame, labels: object = None) -> "FeatureEncoder":
-        self.vocabularies_ = {name: sorted(rows[name].dropna().unique().tolist()) for name in self.categorical}
-        return self
-
-    def transform(self, rows: pd.DataFrame) -> Floats:
-        """Shape (rows, categorical + numeric)."""
-        columns = [self._codes(rows[name], name) for name in self.categorical]
-        columns += [rows[name].to_numpy(dtype="float64") for name in self.numeric]
-        return np.column_stack(columns)
-
-    def _codes(self, values: pd.Series, name: str) -> Floats:
-        codes = pd.Index(self.vocabularies_[name]).get_indexer(pd.Index(values)).astype("float64")
-        return np.where(codes < 0, np.nan, codes)
 
 
 def build(model: Model, features: Features, seed: int) -> Pipeline:
@@ -65,7 +37,7 @@ def build(model: Model, features: Features, seed: int) -> Pipeline:
                 ("model", _trees(model, features, seed)),
             ]
         )
-    return Pipeline([("features", _one_hot(features)), ("model", _linear(model, seed))])
+    return Pipeline([("features", one_hot(features)), ("model", _linear(model, seed))])
 
 
 def fit(model: Model, features: Features, seed: int, rows: pd.DataFrame) -> Pipeline:
@@ -93,17 +65,9 @@ def importances(pipeline: Pipeline, features: Features) -> dict[str, float]:
         for column, weight in zip(
             pipeline["features"].get_feature_names_out(), np.abs(estimator.coef_[0]), strict=True
         ):
-            weights[_owner(column, features)] += float(weight)
+            weights[owner(column, features)] += float(weight)
     total = float(sum(weights.values())) or 1.0
     return {name: float(weight) / total for name, weight in weights.items()}
-
-
-def _owner(column: str, features: Features) -> str:
-    """The feature behind a column of `_one_hot`: `numeric__NAME`, or `categorical__NAME_VALUE`."""
-    transformer, name = column.split("__", 1)
-    if transformer == "numeric":
-        return name
-    return max((known for known in features.categorical if name.startswith(f"{known}_")), key=len)
 
 
 def save(pipeline: Pipeline, path: Path) -> None:
@@ -140,14 +104,6 @@ def _trees(model: XGBoostModel, features: Features, seed: int) -> "xgboost.XGBCl
         feature_types=["c"] * len(features.categorical) + ["q"] * len(features.numeric),
         n_jobs=model.threads,
         random_state=seed,
-    )
-
-
-def _one_hot(features: Features) -> ColumnTransformer:
-    numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY)
-    return ColumnTransformer(
-        [("categorical", categories, features.categorical), ("numeric", numbers, features.numeric)]
     )
 
 

@@ -9,6 +9,7 @@ from evergreen import models
 from evergreen.config import Features, LogisticModel, XGBoostModel
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
+from evergreen.features import FeatureEncoder
 
 FEATURES = Features(numeric=["amount"], categorical=["color"])
 TREES, LINEAR = XGBoostModel(kind="xgboost", n_estimators=8, max_depth=3), LogisticModel(kind="logistic")
@@ -58,7 +59,7 @@ def test_an_unseen_category_is_missing_and_not_a_neighbour(fitted):
 
 
 def test_the_encoder_codes_by_its_stored_vocabulary(rows):
-    encoder = models.FeatureEncoder(["color"], ["amount"]).fit(rows)
+    encoder = FeatureEncoder(["color"], ["amount"]).fit(rows)
     fresh = pd.DataFrame({"amount": [1.0, 2.0, 3.0, np.nan], "color": colors(["red", "grey", None, "blue"])})
     assert encoder.vocabularies_ == {"color": ["blue", "green", "red"]}
     np.testing.assert_array_equal(encoder.transform(fresh), [[2, 1], [np.nan, 2], [np.nan, 3], [0, np.nan]])
