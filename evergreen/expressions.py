@@ -5,6 +5,7 @@ pandas evaluates; what is here keeps it from taking a missing value for a false 
 
 import ast
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -17,6 +18,12 @@ def names_in(when: str) -> set[str]:
         return {node.id for node in ast.walk(_parsed(when)) if isinstance(node, ast.Name)}
     except SyntaxError:
         raise ValueError(f"{when!r} is not an expression such as distance > 4000 and origin == 'JFK'") from None
+
+
+def columns_in(when: str, columns: Iterable[str]) -> list[str]:
+    """Those of the columns that an expression speaks of; one whose name is no identifier stands in backticks there."""
+    names = names_in(when)
+    return [column for column in columns if _identifier(column) in names]
 
 
 def evaluate(when: str, rows: pd.DataFrame, key: str = "label.when", of: str = "delivered outcomes") -> pd.Series:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen import wide
-from evergreen.config import FilesSource, PythonSource, SourceConfig, SqlSource
+from evergreen.config import FilesSource, Product, PythonSource, SqlSource, TableSource
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError, SourceError
 from evergreen.periods import Periods
@@ -38,12 +38,17 @@ class Source(Protocol):
         ...
 
 
-def open_source(config: SourceConfig, periods: Periods, home: Path) -> Source:
-    """The source that a product declares; relative file patterns start at `home`."""
+def open_source(product: Product, home: Path) -> Source:
+    """The source that a product declares; relative paths start at `home`."""
+    config = product.source
     if isinstance(config, SqlSource):
         from evergreen.sql import DailyQueries
 
-        return DailyQueries(config, periods)
+        return DailyQueries(config, Periods.of(product.time))
+    if isinstance(config, TableSource):
+        from evergreen.table_source import OneTable
+
+        return OneTable(product, home)
     if isinstance(config, PythonSource):
         return FunctionSource(import_function(config.function), config.function)
     return daily_files(config, home)

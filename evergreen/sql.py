@@ -32,31 +32,37 @@ class DailyQueries:
     def read(self, day: date) -> Delivery:
         queries = {"events": self.config.events, "outcomes": self.config.outcomes}
         bounds = {"start": self.periods.begins(day), "end": self.periods.ends(day)}
-        url = self._url()
+        url = database_url(self.config.url_from)
         try:
             with connected(url, self.config.url_from) as connection:
-                _begin_snapshot(connection, self.periods.timezone)
-                tables = {kind: _rows(connection, kind, query, bounds) for kind, query in queries.items()}
+                begin_snapshot(connection, self.periods.timezone)
+                tables = {kind: read_query(connection, kind, query, bounds) for kind, query in queries.items()}
         except DatabaseError as problem:
             raise SourceError(f"{problem}, and run {day} again") from None
-        place = parsed(url, self.config.url_from)
-        came_from = {"dialect": place.get_backend_name(), "host": place.host, "database": place.database}
+        came_from = place_of(url, self.config.url_from)
         came_from |= {name: moment.isoformat() for name, moment in bounds.items()}
         provenance = {kind: {**came_from, "query": digest_json(query)} for kind, query in queries.items()}
         return Delivery(tables["events"], tables["outcomes"], provenance)
 
-    def _url(self) -> str:
-        name = self.config.url_from
-        url = os.environ.get(name)
-        if not url:
-            raise SourceError(
-                f"{name} is not set: source.url_from names it as the environment variable with the database's SQLAlchemy "
-                f"URL; set it, such as {EXAMPLE}, for every process that runs the product"
-            )
-        return url
+
+def database_url(variable: str) -> str:
+    """What the environment variable holds. Raises SourceError where it is not set."""
+    url = os.environ.get(variable)
+    if not url:
+        raise SourceError(
+            f"{variable} is not set: source.url_from names it as the environment variable with the database's SQLAlchemy "
+            f"URL; set it, such as {EXAMPLE}, for every process that runs the product"
+        )
+    return url
 
 
-def _begin_snapshot(connection: "Connection", timezone: str) -> None:
+def place_of(url: str, variable: str) -> dict[str, str | None]:
+    """Which database a URL leads to, as provenance records it: without secrets."""
+    place = parsed(url, variable)
+    return {"dialect": place.get_backend_name(), "host": place.host, "database": place.database}
+
+
+def begin_snapshot(connection: "Connection", timezone: str) -> None:
     """One transaction that sees one state of the database and changes nothing.
 
     In PostgreSQL, a column without a time zone is then local in the product's zone, as everywhere else.
@@ -71,8 +77,11 @@ def _begin_snapshot(connection: "Connection", timezone: str) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def _rows(connection: "Connection", kind: str, query: str, bounds: dict[str, datetime]) -> pd.DataFrame:
-    """A query's rows between the bounds, with aware times in UTC. Raises DatabaseError with what the database said."""
+def read_query(connection: "Connection", kind: str, query: str, bounds: dict[str, datetime]) -> pd.DataFrame:
+    """A query's rows between the bounds, with aware times in UTC; `kind` is its key in the source.
+
+    Raises DatabaseError with what the database said.
+    """
     from sqlalchemy import DateTime, bindparam, text
     from sqlalchemy.exc import SQLAlchemyError
 

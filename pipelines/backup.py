@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import yaml
 
-from evergreen.config import FilesSource, Product
+from evergreen.config import FilesSource, Product, TableSource
 from evergreen.errors import BackupError
 from evergreen.ledger import Ledger
 from pipelines import places
@@ -173,6 +173,11 @@ def _landing_folders(products: Mapping[str, Product], home: Path) -> list[Path]:
         for product in products.values()
         if isinstance(product.source, FilesSource)
         for pattern in (product.source.events, product.source.outcomes)
+    ]
+    patterns += [
+        home / product.source.path
+        for product in products.values()
+        if isinstance(product.source, TableSource) and product.source.path
     ]
     return sorted({Path(str(pattern).split("{")[0] + "x").parent for pattern in patterns} - {home})
 

@@ -10,7 +10,6 @@ import dagster as dg
 
 from evergreen.config import Product
 from evergreen.ledger import Ledger
-from evergreen.periods import Periods
 from evergreen.sources import Source, open_source
 from evergreen.storage import Store
 from pipelines import places
@@ -54,7 +53,7 @@ class Home(dg.ConfigurableResource):
         return [Ledger(path) for path in sorted((Path(self.path) / product.name / "ledgers").glob("*.jsonl"))]
 
     def source(self, product: Product) -> Source:
-        return open_source(product.source, Periods.of(product.time), Path(self.path))
+        return open_source(product, Path(self.path))
 
     def _ledger(self, product: Product, name: str) -> Ledger:
         return self.store(product).ledger(name)

@@ -4,11 +4,7 @@ from evergreen.config.data import (
     Bounds,
     ColumnRule,
     Features,
-    FilesSource,
     Label,
-    PythonSource,
-    SourceConfig,
-    SqlSource,
     Time,
     Validation,
 )
@@ -35,6 +31,14 @@ from evergreen.config.retraining import (
     Trigger,
 )
 from evergreen.config.section import Name, Section
+from evergreen.config.source import (
+    CsvFormat,
+    FilesSource,
+    PythonSource,
+    SourceConfig,
+    SqlSource,
+    TableSource,
+)
 from evergreen.config.upkeep import Alerts, Channel, EmailChannel, LogChannel, MessageRate, Retention, WebhookChannel
 
 __all__ = [
@@ -45,6 +49,7 @@ __all__ = [
     "Channel",
     "ColumnRule",
     "Costs",
+    "CsvFormat",
     "Decision",
     "DriftTrigger",
     "EmailChannel",
@@ -74,6 +79,7 @@ __all__ = [
     "SourceConfig",
     "SqlSource",
     "StalenessTrigger",
+    "TableSource",
     "Then",
     "Time",
     "Training",

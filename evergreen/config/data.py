@@ -1,56 +1,12 @@
-"""What is known of rows: where they come from, when they happen, what they are labelled by, and what is valid."""
+"""What is known of rows: when they happen, what they are labelled by, and what is valid."""
 
-import re
 from datetime import date, timedelta
-from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from evergreen.config.section import EnvironmentName, Section, Share, is_cron
+from evergreen.config.section import Section, Share, is_cron
 from evergreen.durations import Duration, WholeDays
-
-
-class FilesSource(Section):
-    """Daily files; `{day}` stands for the ISO date; relative paths start at EVERGREEN_HOME."""
-
-    kind: Literal["files"]
-    events: str = Field(pattern=r"\{day\}")
-    outcomes: str = Field(pattern=r"\{day\}")
-    sample: str | None = Field(
-        None, description="module:function that fills the landing zone with sample data; none by default"
-    )
-
-
-class PythonSource(Section):
-    """A clone's own function `read(day) -> (events, outcomes)`, two pandas frames."""
-
-    kind: Literal["python"]
-    function: str = Field(pattern=r"^[\w.]+:\w+$", description="module:function")
-
-
-class SqlSource(Section):
-    """Two queries on a database; `:start` and `:end` stand for the moments at which a day begins and ends, end excluded."""
-
-    kind: Literal["sql"]
-    url_from: EnvironmentName
-    events: str = Field(description="query of the events of a day")
-    outcomes: str = Field(description="query of the outcomes that became known on a day")
-
-    @field_validator("events", "outcomes")
-    @classmethod
-    def query_is_bounded(cls, value: str) -> str:
-        named = set(re.findall(r"(?<![:\w\\]):(\w+)(?!:)", value))
-        if named != {"start", "end"}:
-            raise ValueError(
-                "a query has the two parameters :start and :end and no others, such as SELECT * FROM flights WHERE "
-                "departure >= :start AND departure < :end ORDER BY id (a colon that begins no parameter is written \\:, "
-                "and :start::date is written CAST(:start AS date))"
-            )
-        return value
-
-
-SourceConfig = Annotated[FilesSource | PythonSource | SqlSource, Field(discriminator="kind")]
 
 
 class Time(Section):

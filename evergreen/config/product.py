@@ -5,14 +5,16 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from evergreen.config.data import Features, Label, SourceConfig, Time, Validation
+from evergreen.config.data import Features, Label, Time, Validation
 from evergreen.config.decision import Decision, Heuristic, ServiceLevels
 from evergreen.config.learning import Evaluation, Gates, Shadow, Training
 from evergreen.config.retraining import Retraining, RollbackPolicy
 from evergreen.config.section import Name, Section
+from evergreen.config.source import SourceConfig, TableSource
 from evergreen.config.upkeep import Alerts, Retention
 from evergreen.digests import digest_json
-from evergreen.expressions import names_in
+from evergreen.durations import format_duration
+from evergreen.expressions import columns_in, names_in
 
 
 class Product(Section):
@@ -57,6 +59,35 @@ class Product(Section):
         if strangers:
             raise ValueError(
                 f"evaluation.slices must be categorical features; these are not: {', '.join(sorted(strangers))}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_table_keeps_its_outcomes_apart(self) -> "Product":
+        """What validation and features ask of events is no outcome, which a table would never deliver with them."""
+        if not isinstance(self.source, TableSource):
+            return self
+        maturity = [self.label.matures_at] if self.label.matures_at else []
+        asked = [
+            self.id,
+            self.time.event,
+            *self.time.known_at,
+            *maturity,
+            *self.features.names,
+            *self.validation.columns,
+        ]
+        later = {self.label.known_at, *self.source.outcomes, *columns_in(self.label.when, asked)}
+        leaked = sorted(later & set(asked))
+        if leaked:
+            raise ValueError(
+                f"{', '.join(leaked)}: an outcome of the table (source.outcomes, label), so events have no such column: "
+                "id, time, features and validation.columns speak of what is known before"
+            )
+        due, known = self.label.matures_after, self.source.known_after
+        if due is not None and known is not None and due < known:
+            raise ValueError(
+                f"label.matures_after {format_duration(due)} is shorter than source.known_after {format_duration(known)}: "
+                "no label would be known when it is due"
             )
         return self
 

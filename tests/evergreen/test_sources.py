@@ -5,11 +5,10 @@ import pytest
 
 from evergreen.config import FilesSource, PythonSource
 from evergreen.errors import ConfigError, SourceError
-from evergreen.periods import Periods
 from evergreen.sources import import_function, open_source, read_table
+from tests.evergreen.builders import shop
 
 DAY = date(2024, 1, 2)
-PERIODS = Periods(DAY, None, "UTC")
 ORDERS = pd.DataFrame({"order_id": ["a", "b"], "amount": [1.5, None]})
 RETURNS = pd.DataFrame({"order_id": ["a"], "returned": [True]})
 
@@ -53,7 +52,7 @@ def deliver(tmp_path):
 )
 def test_a_days_files_are_read_as_they_are_and_say_where_they_came_from(tmp_path, deliver, ending, orders, returned):
     """A CSV file holds text; validation and labeling give it its types."""
-    delivery = open_source(deliver(ending), PERIODS, tmp_path).read(DAY)
+    delivery = open_source(shop({"source": deliver(ending).model_dump()}), tmp_path).read(DAY)
     pd.testing.assert_frame_equal(delivery.events, orders)
     pd.testing.assert_frame_equal(delivery.outcomes, returned)
     path = tmp_path / "events" / f"{DAY}.{ending}"
@@ -105,11 +104,11 @@ def test_one_missing_file_of_two_is_an_error(tmp_path, deliver):
     config = deliver("parquet")
     (tmp_path / "outcomes" / f"{DAY}.parquet").unlink()
     with pytest.raises(SourceError, match=r"outcomes.*has not been delivered"):
-        open_source(config, PERIODS, tmp_path).read(DAY)
+        open_source(shop({"source": config.model_dump()}), tmp_path).read(DAY)
 
 
 def test_a_clones_own_function_is_asked_for_the_day(tmp_path):
-    delivery = open_source(own("read_orders"), PERIODS, tmp_path).read(DAY)
+    delivery = open_source(shop({"source": own("read_orders").model_dump()}), tmp_path).read(DAY)
     assert delivery.events.day.tolist() == ["2024-01-02", "2024-01-02"]
     assert delivery.outcomes.equals(RETURNS)
     assert delivery.provenance["events"] == {"function": f"{__name__}:read_orders"}
@@ -124,7 +123,7 @@ def test_a_clones_own_function_is_asked_for_the_day(tmp_path):
 )
 def test_a_function_that_fails_is_named_with_its_day(tmp_path, name, message):
     with pytest.raises(SourceError, match=message):
-        open_source(own(name), PERIODS, tmp_path).read(DAY)
+        open_source(shop({"source": own(name).model_dump()}), tmp_path).read(DAY)
 
 
 @pytest.mark.parametrize("path", ["no_such_module:read", "evergreen.sources:no_such_function"])

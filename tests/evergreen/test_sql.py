@@ -11,7 +11,7 @@ from evergreen.config import SqlSource
 from evergreen.databases import same_database
 from evergreen.errors import ConfigError, SourceError
 from evergreen.periods import Periods
-from evergreen.sources import open_source
+from evergreen.sql import DailyQueries
 from tests.evergreen.builders import shop
 
 DAY = date(2024, 3, 31)  # clocks go forward in Berlin: the day lasts from 23:00 to 22:00 UTC
@@ -38,7 +38,7 @@ def source(query: str, **changes: str) -> SqlSource:
 
 
 def read(config: SqlSource, day: date = DAY):
-    return open_source(config, PERIODS, None).read(day)
+    return DailyQueries(config, PERIODS).read(day)
 
 
 def refusal(config: SqlSource) -> str:
