@@ -12,6 +12,7 @@ from evergreen.as_of import AsOf
 from evergreen.charts import as_markdown
 from evergreen.config import Product
 from evergreen.digests import digest_json
+from evergreen.product_page import page_of
 from evergreen.promotion import decision_id
 from pipelines.resources import Home
 
@@ -59,7 +60,8 @@ class Stage:
             "code_version": digest_json(config),
             "partitions_def": self.partitions,
             "tags": {"evergreen/product": self.product.name, "evergreen/stage": self.name},
-            "metadata": {} if columns is None else {"dagster/column_schema": _schema(columns)},
+            "metadata": {"product_page": dg.MetadataValue.md(page_of(self.product))}
+            | ({} if columns is None else {"dagster/column_schema": _schema(columns)}),
         }
 
     def check(self, asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:

@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from evergreen.config import Product
+from evergreen.durations import format_duration
 from evergreen.evaluation import ALL_ROWS, by_day
 from evergreen.ledger import Entry
+from evergreen.product_page import page_of
 from evergreen.promotion import sentence
 from evergreen.scoring import threshold_of
 from evergreen.statistics import mean_interval
@@ -34,10 +36,8 @@ def render(entry: Entry, before: dict[str, Any] | None, report: dict[str, Any], 
 
 
 def _purpose(product: Product) -> str:
-    return (
-        f"## Purpose\n\n{product.question} If so: {product.decision.action}.\n\n"
-        f"Owner: {product.owner}. A prediction is made {product.time.predict_before} before the event."
-    )
+    when = f"A prediction is made {format_duration(product.time.predict_before)} before the event."
+    return f"## Purpose\n\n{page_of(product)}\n\n{when}"
 
 
 def _data(entry: Entry) -> str:

@@ -17,6 +17,7 @@ from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.plain_words import short, span
+from evergreen.product_page import facts
 from evergreen.promotion import AWAITING, IN_SHADOW, REFUSED, ROLLED_BACK, SUPERSEDED, decisions, sentence
 
 SIGNS = {
@@ -50,6 +51,7 @@ def render(health: Health, product: Product) -> str:
         slices=_slices(health, product),
         labels=_labels(health),
         features=_features(health),
+        page=facts(product),
     )
 
 

@@ -18,6 +18,7 @@ from assets.shadow import shadow_assets
 from assets.training import training_assets
 from assets.validation import validation_assets
 from evergreen.config import Product
+from evergreen.product_page import page_of
 from evergreen.promotion import decision_id
 from pipelines import tags
 
@@ -105,5 +106,8 @@ def experiment_job(product: Product) -> dg.JobDefinition:
 def _job(name: str, stages: Stages, product: Product, description: str) -> "AssetJob":
     selection = dg.AssetSelection.assets(*[key for stage in stages for asset in stage(product) for key in asset.keys])
     return dg.define_asset_job(
-        name, selection=selection, description=description, tags={tags.PRODUCT: product.name, **tags.RETRY_WHOLE}
+        name,
+        selection=selection,
+        description=f"{description}\n\n{page_of(product)}",
+        tags={tags.PRODUCT: product.name, **tags.RETRY_WHOLE},
     )

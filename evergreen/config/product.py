@@ -24,6 +24,8 @@ class Product(Section):
     name: Name
     question: str
     owner: str = Field(pattern=r"^(team:\S+|\S+@\S+\.\S+)$", description="team:NAME or an e-mail address")
+    stakeholders: list[str] = Field([], description="who is affected by the decision, or answers for it")
+    risks: list[str] = Field([], description="known risks of harm: whom a wrong or unfair prediction hurts, and how")
     task: Literal["binary"]
     decision: Decision
     service_levels: ServiceLevels

@@ -35,8 +35,9 @@ REPORT = {"card": CARD, "summary": {"candidate": MEANS, "champion": MEANS}, "cov
     "said",
     [
         "# shop, version 2\n\nPromoted: version 2 is the first champion; it is better | by far; asked for by the schedule.",
-        "Will the order come back? If so: call the customer.",
-        "Owner: team:shop.",
+        "**Question:** Will the order come back?",
+        "**Owner:** team:shop",
+        "A prediction is made 2h before the event.",
         "Trained on 1,234 rows of 2024-01-01 to 2024-01-05 (digest t-digest).",
         "Judged on 2 later days, 2024-01-06 to 2024-01-07: version 3 of the evaluation set (digest e-digest).",
         "| candidate | 0.5000 | – | 1.2500 | 0.0100 | – |",

@@ -17,7 +17,7 @@ from tests.evergreen.builders import day, shop
 
 NO_DRIFT = pd.DataFrame(columns=TABLE_COLUMNS)
 QUIET = {"retrain": False, "readings": [], "sentence": "No retrain: no trigger fired."}
-SECTIONS = ("changed", "cost", "retrains", "gates", "drift", "slices", "labels", "features")
+SECTIONS = ("changed", "cost", "retrains", "gates", "drift", "slices", "labels", "features", "page")
 VOID = {"meta", "br", "line", "rect", "polyline"}
 
 

@@ -93,12 +93,37 @@ def test_a_product_that_ships_what_was_judged_has_no_refit_in_its_graph():
         assert ("refit_model" in named) is refit
 
 
-def test_every_asset_says_what_it_is_whose_and_of_which_stage():
+def test_twenty_products_stay_legible(tmp_path, monkeypatch):
+    """Each has a group of its own with all its assets and no other's, its own owner, and jobs, schedules and sensors by its name;
+    every asset says what it is, of which stage, and what the product is for."""
+    from evergreen.product_files import read_yaml
     from pipelines.definitions import build_definitions
 
-    for spec in build_definitions().resolve_all_asset_specs():
-        assert spec.description
-        assert spec.kinds
-        assert spec.owners == ["team:flight-ml"]
-        assert spec.tags["evergreen/product"] == spec.key.path[0]
-        assert spec.tags["evergreen/stage"]
+    shipped = read_yaml(places.REPOSITORY / "configs" / "products" / "flights.yaml")
+    names = [f"product_{number:02}" for number in range(20)]
+    (tmp_path / "products").mkdir()
+    for name in names:
+        declared = {**shipped, "name": name, "owner": f"team:of_{name}", "risks": [f"harm of {name}"]}
+        (tmp_path / "products" / f"{name}.yaml").write_text(json.dumps(declared, default=str))
+    monkeypatch.setenv("EVERGREEN_CONFIGS", str(tmp_path))
+
+    definitions = build_definitions()
+    specs, repository = definitions.resolve_all_asset_specs(), definitions.get_repository_def()
+
+    assert len({spec.key for spec in specs}) == len(specs) == 20 * 16
+    for spec in specs:
+        product = spec.key.path[0]
+        assert (spec.group_name, spec.owners, spec.tags["evergreen/product"]) == (
+            product,
+            [f"team:of_{product}"],
+            product,
+        )
+        assert {key.path[0] for key in (dep.asset_key for dep in spec.deps)} <= {product}, "no edge leaves its group"
+        assert spec.description and spec.kinds and spec.tags["evergreen/stage"]
+        assert f"harm of {product}" in spec.metadata["product_page"].value
+    assert {spec.group_name for spec in specs} == set(names)
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    named = [made.name for made in (*jobs, *repository.schedule_defs, *repository.sensor_defs)]
+    assert len(set(named)) == len(named) == 20 * (4 + 2 + 5)
+    assert all(sum(name.startswith(f"{product}_") for product in names) == 1 for name in named)
+    assert "harm of product_07" in repository.get_job("product_07_daily").description
