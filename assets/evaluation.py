@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
 from assets.stage import Stage, table
@@ -65,6 +64,7 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
     )
     def evaluation_report(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
         from evergreen import plots
+        from evergreen.tasks.figures import figures
 
         view = stage.view(home, context)
         recorded = home.promotions(product).find(stage.decision(view.day))
@@ -79,7 +79,9 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         candidate = view.store.read_document("candidate_model", view.day)
         known = profile(rows, product.features, candidate["importances"], scores["candidate"])
         view.store.write_document("profile", view.day, known)
-        pictures = _pictures(rows.label.to_numpy(), {name: scores[name] for name in scores if name != "prior"}, product)
+        models = {name: scores[name] for name in scores if name != "prior"}
+        drawn = figures(rows.label.to_numpy(), models, product)
+        pictures = {name: plots.as_png(figure) for name, figure in drawn.items()}
         _log(registry, view, report, candidate, pictures)
         shown = {name: dg.MetadataValue.md(plots.as_markdown(png)) for name, png in pictures.items()}
         return stage.result("evaluation_report", {**_shown(report), **shown})
@@ -106,7 +108,7 @@ def _measure(
     scores = score(rows)
     for values in scores.values():
         task_of(product).check(values, len(rows))
-    scores["prior"] = np.full(len(rows), records["candidate"]["base_rate"])
+    scores["prior"] = task_of(product).constant(records["candidate"]["base_rate"], len(rows))
     report = {
         "evaluation_version": judging["version"],
         "evaluation_digest": judging["digest"],
@@ -180,21 +182,6 @@ def _shown(report: dict[str, Any]) -> dict[str, Any]:
         "scorers": table(lines),
         "portions": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in report.get("portions", []))),
     }
-
-
-def _pictures(labels: Floats, scores: dict[str, Floats], product: Product) -> dict[str, bytes]:
-    from evergreen import plots
-
-    task = task_of(product)
-    calibration = {name: evaluation.calibration_curve(labels, values) for name, values in scores.items()}
-    ranking = {name: evaluation.precision_recall_curve(labels, values) for name, values in scores.items()}
-    costs = {name: task.cost_curve(labels, values) for name, values in scores.items()}
-    figures = {
-        "calibration": plots.calibration(calibration),
-        "precision_recall": plots.precision_recall(ranking),
-        "costs": plots.costs(costs, task.threshold(), product.decision.currency),
-    }
-    return {name: plots.as_png(figure) for name, figure in figures.items()}
 
 
 def _log(

@@ -17,6 +17,9 @@ from evergreen.training import read_manifest_rows, training_manifest
 from pipelines.registry import Registry, TrainingRun
 from pipelines.resources import Home, git_commit
 
+LOGGED = ("log_loss", "roc_auc", "accuracy", "mae", "rmse")
+"""Measures on the training rows, as far as the task has them."""
+
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     stage = Stage(product, "training")
@@ -69,7 +72,7 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
         ),
     )
     def baseline_model(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
-        return fit(context, home, registry, "baseline", product.training.baseline)
+        return fit(context, home, registry, "baseline", product.baseline)
 
     @dg.asset(
         **stage.options(
@@ -162,7 +165,7 @@ def _train(
     product = view.product
     rows = read_manifest_rows(view, made)
     began = time.perf_counter()
-    pipeline = models.fit(model, product.features, product.training.seed, rows)
+    pipeline = models.fit(model, product.features, product.training.seed, rows, product.target)
     fit_seconds = time.perf_counter() - began
     inside = summarize(rows, models.predict(pipeline, rows), product)
     shares = models.importances(pipeline, product.features)
@@ -185,8 +188,7 @@ def _train(
             },
             metrics={
                 "training_rows": made["rows"],
-                "training_log_loss": inside["log_loss"],
-                "training_roc_auc": inside["roc_auc"],
+                **{f"training_{name}": inside[name] for name in LOGGED if inside.get(name) is not None},
                 "fit_seconds": fit_seconds,
             },
             tags={

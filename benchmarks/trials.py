@@ -43,7 +43,7 @@ def recipes(product: Product) -> dict[str, Product]:
     numeric = product.features.numeric
     return {
         "full": product,
-        "linear": changed(training={"model": product.training.baseline.model_dump()}),
+        "linear": changed(training={"model": product.baseline.model_dump()}),
         "no weather": changed(features={"numeric": [name for name in numeric if name not in WEATHER]}),
         "no rain, no sight": changed(
             features={"numeric": [n for n in numeric if n not in ("precip", "visib", "humid")]}

@@ -20,15 +20,15 @@ def score_card(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Produc
 
     `rows` has `day`, `label` and the slice columns; `scores` maps a scorer's name to its scores, one a row. The card has one line
     for each (day, slice, scorer): `rows`, the means of `log_loss`, `expected_cost`, `squared_error`, `label` (base rate) and
-    `score`, and `calibration_gap`, the absolute difference of the last two. The slice `all` is the whole day. Rows that a scorer
-    did not score (NaN) are not its: it has no line where it scored none.
+    `score`, and `calibration_gap`, the absolute difference of the last two in the task's unit. The slice `all` is the whole day.
+    Rows that a scorer did not score (NaN) are not its: it has no line where it scored none.
     """
-    slices = product.evaluation.slices
-    measures = _measures_of_all(rows[["day", *slices]], rows.label.to_numpy(), scores, task_of(product))
+    slices, task = product.evaluation.slices, task_of(product)
+    measures = _measures_of_all(rows[["day", *slices]], rows.label.to_numpy(), scores, task)
     if measures.empty:
         return pd.DataFrame(columns=["day", "slice", "scorer", "rows", *MEANS, "calibration_gap"])
     card = pd.concat([_means(measures, name) for name in (ALL_ROWS, *slices)], ignore_index=True)
-    card["calibration_gap"] = (card.score - card.label).abs()
+    card["calibration_gap"] = (card.score - card.label).abs() / task.unit
     return card.sort_values("scorer", key=lambda names: names.map(list(scores).index), kind="stable", ignore_index=True)
 
 
@@ -57,7 +57,7 @@ def of_slice(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     return rows[(slice_names(column, rows[column]) == name).to_numpy()]
 
 
-def pooled(cards: list[pd.DataFrame]) -> pd.DataFrame:
+def pooled(cards: list[pd.DataFrame], product: Product) -> pd.DataFrame:
     """One score card of the cards of parts: means over all their rows."""
     if len(cards) == 1:
         return cards[0]
@@ -68,7 +68,7 @@ def pooled(cards: list[pd.DataFrame]) -> pd.DataFrame:
     added = added.droplevel(1).reset_index(names=["scorer", "day", "slice"])
     means = added[MEANS].div(added.rows, axis="index")
     card = added[["day", "slice"]].join(means).assign(rows=added.rows, scorer=added.scorer.astype("str"))
-    return card.assign(calibration_gap=(card.score - card.label).abs())
+    return card.assign(calibration_gap=(card.score - card.label).abs() / task_of(product).unit)
 
 
 def _in_order(names: pd.Series) -> "pd.Categorical[Any]":
@@ -77,7 +77,8 @@ def _in_order(names: pd.Series) -> "pd.Categorical[Any]":
 
 
 def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str, Any]:
-    """One scorer over one block of rows: the means of the score card, pooled, and the ranking measure `roc_auc` (None if undefined)."""
+    """One scorer over one block of rows: the means of the score card, pooled, the ranking measure `roc_auc` (None if undefined), and
+    the measures that people know of the task."""
     task = task_of(product)
     labels = rows.label.to_numpy()
     if not len(labels):
@@ -87,7 +88,8 @@ def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str,
         "rows": len(labels),
         "roc_auc": task.ranking(labels, scores),
         **means,
-        "calibration_gap": abs(means["score"] - means["label"]),
+        "calibration_gap": abs(means["score"] - means["label"]) / task.unit,
+        **task.natural(labels, scores),
     }
 
 

@@ -32,15 +32,34 @@ def evaluate(when: str, rows: pd.DataFrame, key: str = "label.when", of: str = "
     pandas takes a missing text for unequal to any other: where a column that is compared with text is missing, so is the value.
     Raises SourceError where the expression cannot be computed on these columns, or is not a condition.
     """
-    try:
-        uses = _uses(rows.columns, when)
-        values = _operands(rows, uses).eval(when, engine="python")
-    except (TypeError, ValueError, SyntaxError, AttributeError, NotImplementedError, NameError) as problem:
-        raise SourceError(f"{key}: {when!r} cannot be computed on the {of} ({problem})") from None
+    values = _computed(when, rows, key, of)
     if not isinstance(values, pd.Series) or not pd.api.types.is_bool_dtype(values):
         raise SourceError(f"{key}: {when!r} must be true or false for each row of the {of}")
-    texts = [name for name, use in uses.items() if use == "string"]
-    return values.astype("boolean").mask(rows[texts].isna().any(axis=1))
+    return _without_lost_texts(values.astype("boolean"), when, rows)
+
+
+def compute(expression: str, rows: pd.DataFrame, key: str, of: str = "delivered outcomes") -> pd.Series:
+    """What an expression gives for each row, a number or a text; what is missing as in `evaluate`.
+
+    Raises SourceError where the expression cannot be computed on these columns, or gives one value for all rows.
+    """
+    values = _computed(expression, rows, key, of)
+    if not isinstance(values, pd.Series):
+        raise SourceError(f"{key}: {expression!r} must give a value for each row of the {of}")
+    return _without_lost_texts(values, expression, rows)
+
+
+def _computed(expression: str, rows: pd.DataFrame, key: str, of: str) -> object:
+    try:
+        return _operands(rows, _uses(rows.columns, expression)).eval(expression, engine="python")
+    except (TypeError, ValueError, SyntaxError, AttributeError, NotImplementedError, NameError) as problem:
+        raise SourceError(f"{key}: {expression!r} cannot be computed on the {of} ({problem})") from None
+
+
+def _without_lost_texts(values: pd.Series, expression: str, rows: pd.DataFrame) -> pd.Series:
+    """The values, missing where a column that is compared with text is missing."""
+    texts = [name for name, use in _uses(rows.columns, expression).items() if use == "string"]
+    return values.mask(rows[texts].isna().any(axis=1)) if texts else values
 
 
 def _operands(rows: pd.DataFrame, uses: dict[str, str]) -> pd.DataFrame:

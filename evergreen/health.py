@@ -22,6 +22,8 @@ SHOWN, WEEK = timedelta(days=28), timedelta(days=7)
 IMPORTANCE_NAMES = {
     "xgboost": "share of the gain that the trees drew from it",
     "logistic": "share of the absolute standardised coefficients",
+    "linear": "share of the absolute standardised coefficients",
+    "seasonal_naive": "an equal share for each key that it remembers labels by",
 }
 
 
@@ -108,9 +110,9 @@ def _weights(view: AsOf, entries: list[Entry], scored: pd.DataFrame) -> Weights 
         return None
     record = entry["serving"][served_by]
     role = "baseline" if served_by == "baseline" else "refit" if "twin" in record else "candidate"
-    training = recorded_recipe(view.store, record).training
+    recipe = recorded_recipe(view.store, record)
     trained = view.store.read_document(f"{role}_model", date.fromisoformat(record["as_of"]))
-    kind = training.baseline.kind if role == "baseline" else training.model.kind
+    kind = recipe.baseline.kind if role == "baseline" else recipe.training.model.kind
     return Weights(trained["importances"], IMPORTANCE_NAMES[kind])
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 from evergreen import wide
 from evergreen.config import Product
 from evergreen.errors import SourceError
-from evergreen.expressions import evaluate
+from evergreen.expressions import compute, evaluate
 from evergreen.periods import Periods
+from evergreen.tasks import task_of
 from evergreen.validation import to_text, to_utc
 
 COLUMNS = ["id", "event_time", "matures_at", "known_at", "label", "origin"]
@@ -25,7 +26,7 @@ COLUMNS = ["id", "event_time", "matures_at", "known_at", "label", "origin"]
 class DayLabels:
     """What one day taught about labels.
 
-    `entries` has COLUMNS (label 0.0, 1.0 or missing); `orphans` counts outcomes without an accepted event, `undetermined`
+    `entries` has COLUMNS (label missing while it is pending); `orphans` counts outcomes without an accepted event, `undetermined`
     those on which the expression has no value, `untimely` those whose known_at is missing or lies after the day.
     """
 
@@ -128,18 +129,22 @@ def latest_labels(log: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evaluate(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:
-    """`id`, `known_at` and `label` (0.0, 1.0 or missing) of each outcome."""
+    """`id`, `known_at` and `label` (missing where the expression has no value) of each outcome."""
     label = product.label
     absent = [name for name in (product.id, label.known_at) if name not in outcomes.columns]
     if absent:
         raise SourceError(
             f"outcomes lack the column(s) {', '.join(absent)}: correct the delivery, or id and label.known_at in the config"
         )
-    values = evaluate(label.when, outcomes.drop(columns=[product.id])) if len(outcomes) else pd.Series(dtype="boolean")
+    told = outcomes.drop(columns=[product.id])
+    if not len(outcomes):
+        values = pd.Series(dtype="float64")
+    else:
+        values = evaluate(label.when, told) if label.when else compute(label.expression, told, "label.value")
     return pd.DataFrame(
         {
             "id": to_text(outcomes[product.id]),
             "known_at": to_utc(outcomes[label.known_at], product.time.timezone),
-            "label": values.astype("float64"),
+            "label": task_of(product).to_labels(values),
         }
     )

@@ -16,6 +16,7 @@ from evergreen.product_page import page_of
 from evergreen.promotion import sentence
 from evergreen.scoring import threshold_of
 from evergreen.statistics import mean_interval
+from evergreen.tasks import task_of
 
 
 def render(entry: Entry, before: dict[str, Any] | None, report: dict[str, Any], product: Product) -> str:
@@ -108,7 +109,7 @@ def _limits(entry: Entry, report: dict[str, Any], product: Product) -> str:
         f"{name} one of {', '.join(rule.one_of)}" for name, rule in product.validation.columns.items() if rule.one_of
     ]
     lines = [
-        f"The action is taken from a score of {threshold_of(entry['candidate'], product):.4f} on.",
+        task_of(product).how_it_decides(threshold_of(entry["candidate"], product)),
         f"Judged on {report['summary']['candidate']['rows']:,} rows; {report['coverage']:.1%} of the mature rows had a label.",
         f"It knows {', '.join(product.features.names)}, and nothing else.",
         f"Rows outside these bounds are not scored: {'; '.join([*bounds, *known]) or 'none are declared'}.",

@@ -10,61 +10,97 @@ import numpy as np
 import pandas as pd
 import skops.io
 import xgboost
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
-from evergreen.config import Features, LogisticModel, Model, XGBoostModel
+from evergreen.config import (
+    BINARY,
+    Features,
+    LinearModel,
+    LogisticModel,
+    Model,
+    SeasonalNaiveModel,
+    Target,
+    XGBoostModel,
+)
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
 from evergreen.features import FeatureEncoder, one_hot, owner
+from evergreen.seasonal_naive import SeasonalNaive
 from evergreen.tasks import Floats
 
 TRUSTED_TYPES = [
     "numpy.dtype",
     "evergreen.features.FeatureEncoder",
     "evergreen.models.FeatureEncoder",  # as files of earlier versions name it
+    "evergreen.seasonal_naive.SeasonalNaive",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
 ]
 
 
-def build(model: Model, features: Features, seed: int) -> Pipeline:
+def build(model: Model, features: Features, seed: int, target: Target = BINARY) -> Pipeline:
     """An unfitted pipeline for a declared model."""
+    if isinstance(model, SeasonalNaiveModel):
+        return Pipeline([("model", SeasonalNaive(model.keys))])
     if isinstance(model, XGBoostModel):
         return Pipeline(
             [
                 ("features", FeatureEncoder(features.categorical, features.numeric)),
-                ("model", _trees(model, features, seed)),
+                ("model", _trees(model, features, seed, target)),
             ]
         )
     return Pipeline([("features", one_hot(features)), ("model", _linear(model, seed))])
 
 
-def fit(model: Model, features: Features, seed: int, rows: pd.DataFrame) -> Pipeline:
-    """The pipeline fitted to rows with a `label`. Raises ModelError where they hold one class only."""
+def fit(model: Model, features: Features, seed: int, rows: pd.DataFrame, target: Target = BINARY) -> Pipeline:
+    """The pipeline fitted to rows with a `label`. Raises ModelError where all labels are the same."""
     if rows.label.nunique() < 2:
-        raise ModelError(
-            f"all {len(rows)} training rows have the same label: wait for both classes, or check label.when"
+        wait = (
+            "wait for both classes, or check label.when"
+            if target == BINARY
+            else "wait for others, or check label.value"
         )
-    return build(model, features, seed).fit(rows[features.names], rows.label.to_numpy())
+        raise ModelError(f"all {len(rows)} training rows have the same label: {wait}")
+    if isinstance(model, SeasonalNaiveModel):
+        rows = rows.sort_values("event_time", kind="stable")
+    known = rows if target.task == "regression" else _with_every_class(rows, target.classes)
+    return build(model, features, seed, target).fit(known[features.names], known.label.to_numpy())
+
+
+def _with_every_class(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
+    """The rows, and one more for each class that they lack: it stays possible, and every model has a probability for every class."""
+    lacking = sorted(set(range(classes)) - set(rows.label.unique()))
+    if not lacking:
+        return rows
+    invented = rows.iloc[[-1] * len(lacking)].assign(label=[float(place) for place in lacking])
+    return pd.concat([rows, invented], ignore_index=True)
 
 
 def predict(pipeline: Pipeline, rows: pd.DataFrame) -> Floats:
-    """The probability of the label, shape (rows,)."""
+    """The probability of the label or the number that is expected, shape (rows,); of several classes, shape (rows, classes)."""
     names = pipeline.feature_names_in_ if hasattr(pipeline, "feature_names_in_") else _feature_names(pipeline)
-    return np.asarray(pipeline.predict_proba(rows[list(names)])[:, 1], dtype="float64")
+    answers = np.asarray(getattr(pipeline, answering(pipeline))(rows[list(names)]), dtype="float64")
+    return answers[:, 1] if answers.ndim == 2 and answers.shape[1] == 2 else answers
+
+
+def answering(pipeline: Pipeline) -> str:
+    """The method that a pipeline is asked by: for probabilities, or for numbers."""
+    return "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
 
 
 def importances(pipeline: Pipeline, features: Features) -> dict[str, float]:
     """A share for each feature, summing to 1: gain of the trees, or absolute standardised coefficients."""
     estimator = pipeline["model"]
+    if isinstance(estimator, SeasonalNaive):
+        return {name: (name in estimator.keys) / len(estimator.keys) for name in features.names}
     if hasattr(estimator, "feature_importances_"):
         weights = dict(zip(features.names, estimator.feature_importances_, strict=True))
     else:
         weights = dict.fromkeys(features.names, 0.0)
-        for column, weight in zip(
-            pipeline["features"].get_feature_names_out(), np.abs(estimator.coef_[0]), strict=True
-        ):
+        size = np.abs(np.atleast_2d(estimator.coef_)).mean(axis=0)
+        for column, weight in zip(pipeline["features"].get_feature_names_out(), size, strict=True):
             weights[owner(column, features)] += float(weight)
     total = float(sum(weights.values())) or 1.0
     return {name: float(weight) / total for name, weight in weights.items()}
@@ -94,8 +130,9 @@ def _feature_names(pipeline: Pipeline) -> list[str]:
     return [*encoder.categorical, *encoder.numeric]
 
 
-def _trees(model: XGBoostModel, features: Features, seed: int) -> "xgboost.XGBClassifier":
-    return xgboost.XGBClassifier(
+def _trees(model: XGBoostModel, features: Features, seed: int, target: Target) -> "xgboost.XGBModel":
+    kind = xgboost.XGBRegressor if target.task == "regression" else xgboost.XGBClassifier
+    return kind(
         n_estimators=model.n_estimators,
         max_depth=model.max_depth,
         learning_rate=model.learning_rate,
@@ -107,5 +144,7 @@ def _trees(model: XGBoostModel, features: Features, seed: int) -> "xgboost.XGBCl
     )
 
 
-def _linear(model: LogisticModel, seed: int) -> LogisticRegression:
+def _linear(model: LogisticModel | LinearModel, seed: int) -> LogisticRegression | Ridge:
+    if isinstance(model, LinearModel):
+        return Ridge(alpha=model.alpha, random_state=seed)
     return LogisticRegression(C=model.C, max_iter=200, random_state=seed)

@@ -63,7 +63,7 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
             served.append(part.rows.groupby("day")[["version", "served_by"]].first())
     if not cards:
         return empty_performance()
-    card, counts, by_day = pooled(cards), added_up(coverages), pd.concat(served).groupby(level=0).first()
+    card, counts, by_day = pooled(cards, product), added_up(coverages), pd.concat(served).groupby(level=0).first()
     card["coverage"] = card.day.map(counts.labelled / counts.mature).astype("float64")
     card["reference"] = card.day.map(by_day.version.map(references)).astype("float64")
     card["served_by"] = card.day.map(by_day.served_by).astype("str")

@@ -52,12 +52,11 @@ def judge(health: Health, product: Product) -> Verdict:
 
 
 def without_a_model(health: Health, product: Product) -> str | None:
-    """What the same days would have cost with one answer for every row; None without a judged day."""
+    """What the same days would have cost with one answer for every row; None without a judged day, or where that cannot be said."""
     days = health.daily["label"]
     if "served" not in days or days.served.dropna().empty:
         return None
-    always, never = task_of(product).constant_costs(float(days.served.mean()))
-    return f"Always acting would have cost {always:.2f} {product.decision.currency} a prediction, never acting {never:.2f}."
+    return task_of(product).without_a_model(float(days.served.mean()), product.decision.currency)
 
 
 def beside_yardsticks(health: Health, product: Product) -> str:

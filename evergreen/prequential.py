@@ -44,7 +44,7 @@ def predict_prequentially(
         progress(f"fit through {training[-1]}, judge {judging[0]} to {judging[-1]}")
         known = rows[rows.day.isin(pd.DatetimeIndex(training))]
         fresh = rows[rows.day.isin(pd.DatetimeIndex(judging))]
-        pipeline = models.fit(recipe.training.model, recipe.features, recipe.training.seed, known)
+        pipeline = models.fit(recipe.training.model, recipe.features, recipe.training.seed, known, recipe.target)
         judged.append(fresh)
         scores.append(models.predict(pipeline, fresh))
     return pd.concat(judged, ignore_index=True), np.concatenate(scores)

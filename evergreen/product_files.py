@@ -137,11 +137,13 @@ def _fields_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
             for outer in models
             for model in _models_in(getattr(outer.model_fields.get(str(part)), "annotation", None))
         ]
-        tagged = [
-            model for model in models if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None))
-        ]
+        tagged = [model for model in models if part in (model.__name__, *_kinds(model))]
         models = inner or tagged or models
     return {name for model in models for name in model.model_fields}
+
+
+def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(getattr(model.model_fields.get("kind"), "annotation", None))
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

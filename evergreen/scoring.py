@@ -132,26 +132,29 @@ def predictions(
     `head` is the digest of the ledger entry in effect, None before the first. A yardstick that could not score is missing.
     """
     due = due_times(rows, product)
-    threshold = threshold_of(scored.record, product)
+    task, threshold = task_of(product), threshold_of(scored.record, product)
     table = pd.DataFrame(
         {
             "id": due.id,
             "event_time": due.event_time,
             "predict_at": due.event_time - product.time.predict_before,
-            "score": scored.scores,
-            "action": scored.scores >= threshold,
+            **task.to_table(scored.scores, rows.index),
+            "action": task.decide(scored.scores, threshold),
             "served_by": pd.Series(scored.served_by, index=rows.index, dtype="str"),
             "version": scored.record["version"] if scored.record else NO_VERSION,
-            "threshold": threshold,
+            "threshold": np.nan if threshold is None else threshold,
             "ledger_head": pd.Series(head or "", index=rows.index, dtype="str"),
             "rule": pd.Series("" if scored.rules is None else scored.rules, index=rows.index, dtype="str"),
         }
     )
-    for name, values in yardsticks.items():
-        table[f"score_{name}"] = np.nan if values is None else values
-    return table.astype({"version": "int64"})
+    beside = [task.to_table(values, rows.index, f"score_{name}") for name, values in yardsticks.items()]
+    return pd.concat([table, *beside], axis="columns").astype({"version": "int64"})
 
 
-def threshold_of(record: dict[str, Any] | None, product: Product) -> float:
-    """A version acts from the threshold that it was promoted with; the heuristic, and a record that has none, from today's."""
-    return float((record or {}).get("threshold", task_of(product).threshold()))
+def threshold_of(record: dict[str, Any] | None, product: Product) -> float | None:
+    """A version acts from the threshold that it was promoted with; the heuristic, and a record that has none, from today's.
+
+    None where the decision of the task is not a matter of a threshold.
+    """
+    threshold: float | None = (record or {}).get("threshold", task_of(product).threshold())
+    return threshold

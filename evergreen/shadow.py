@@ -94,7 +94,7 @@ def _losses(view: AsOf, days: list[date], rows: pd.DataFrame) -> pd.DataFrame:
     if not cards:
         return pd.DataFrame({"shadow": [], "champion": []})
     whole = whole_days(added_up(coverages), product.label.coverage_at_least)
-    losses = by_day(pooled(cards), "log_loss")
+    losses = by_day(pooled(cards, product), "log_loss")
     return losses[losses.index.isin(pd.DatetimeIndex(whole))]
 
 

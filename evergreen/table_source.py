@@ -107,14 +107,14 @@ def timed(rows: pd.DataFrame, product: Product, provenance: dict[str, Any]) -> T
         known = to_utc(spelt[label.known_at], product.time.timezone)
     else:
         known = happened + pd.Timedelta(source.known_after)
-    unknown = spelt[columns_in(label.when, outcomes)].isna().all(axis=1)
+    unknown = spelt[columns_in(label.expression, outcomes)].isna().all(axis=1)
     counts = {"rows": len(rows), "rows_without_a_time": int(happened.isna().sum())}
     return Timed(spelt, happened, known.mask(unknown), outcomes, {**provenance, **counts})
 
 
 def outcome_columns(rows: pd.DataFrame, product: Product, source: TableSource) -> list[str]:
     """The columns of the table that are known only with the outcome, besides the moment when it was."""
-    named = {*source.outcomes, *columns_in(product.label.when, map(str, rows.columns))}
+    named = {*source.outcomes, *columns_in(product.label.expression, map(str, rows.columns))}
     return [name for name in rows.columns if name in named and name != product.label.known_at]
 
 

@@ -8,14 +8,27 @@ from evergreen.config.data import (
     Time,
     Validation,
 )
-from evergreen.config.decision import Costs, Decision, GoodEnough, Heuristic, Rule, ServiceLevels, Then
+from evergreen.config.decision import (
+    ClassCosts,
+    Costs,
+    Decision,
+    GoodEnough,
+    Heuristic,
+    Rule,
+    ServiceLevels,
+    Then,
+    UnitCosts,
+)
 from evergreen.config.learning import (
+    Baseline,
     Change,
     Evaluation,
     Failures,
     Gates,
+    LinearModel,
     LogisticModel,
     Model,
+    SeasonalNaiveModel,
     Shadow,
     Training,
     XGBoostModel,
@@ -39,14 +52,18 @@ from evergreen.config.source import (
     SqlSource,
     TableSource,
 )
+from evergreen.config.task import BINARY, Target, TaskName
 from evergreen.config.upkeep import Alerts, Channel, EmailChannel, LogChannel, MessageRate, Retention, WebhookChannel
 
 __all__ = [
+    "BINARY",
     "Alerts",
+    "Baseline",
     "Bounds",
     "Budget",
     "Change",
     "Channel",
+    "ClassCosts",
     "ColumnRule",
     "Costs",
     "CsvFormat",
@@ -61,6 +78,7 @@ __all__ = [
     "GoodEnough",
     "Heuristic",
     "Label",
+    "LinearModel",
     "LogChannel",
     "LogisticModel",
     "MessageRate",
@@ -73,6 +91,7 @@ __all__ = [
     "Retraining",
     "RollbackPolicy",
     "Rule",
+    "SeasonalNaiveModel",
     "Section",
     "ServiceLevels",
     "Shadow",
@@ -80,10 +99,13 @@ __all__ = [
     "SqlSource",
     "StalenessTrigger",
     "TableSource",
+    "Target",
+    "TaskName",
     "Then",
     "Time",
     "Training",
     "Trigger",
+    "UnitCosts",
     "Validation",
     "WebhookChannel",
     "XGBoostModel",

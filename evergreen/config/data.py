@@ -47,8 +47,15 @@ class Time(Section):
 
 
 class Label(Section):
-    when: str = Field(
-        description="a pandas expression over delivered outcomes; a missing operand makes a missing label"
+    when: str | None = Field(
+        None, description="binary: a condition over delivered outcomes; a missing operand makes a missing label"
+    )
+    value: str | None = Field(
+        None, description="multiclass: an expression over delivered outcomes that gives a class; regression: a number"
+    )
+    classes: list[str] = Field([], description="multiclass: every class, in an order that never changes")
+    spread: float | None = Field(
+        None, gt=0, description="regression: the standard deviation of the label, the unit in which errors are judged"
     )
     known_at: str = Field(description="column of the outcomes with the time when the outcome was known")
     matures_after: Duration | None = Field(None, description="fixed delay after the event until the label is due")
@@ -61,6 +68,19 @@ class Label(Section):
     coverage_at_least: Share = Field(
         0.95, description="share of mature rows with a label under which a day is not judged"
     )
+
+    @property
+    def expression(self) -> str:
+        """What the label is computed by."""
+        return self.when or self.value or ""
+
+    @model_validator(mode="after")
+    def one_expression(self) -> "Label":
+        if (self.when is None) == (self.value is None):
+            raise ValueError(
+                "give exactly one of when (binary: a condition) and value (multiclass: a class; regression: a number)"
+            )
+        return self
 
     @model_validator(mode="after")
     def one_maturity(self) -> "Label":

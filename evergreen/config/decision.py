@@ -1,9 +1,10 @@
 """What a prediction is for: the decision, what it costs, what is good enough, how fast, and what answers without a model."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from evergreen.config.section import Section, Share
 from evergreen.digests import digest_json
@@ -28,6 +29,36 @@ class Costs(Section):
         return self
 
 
+class UnitCosts(Section):
+    """What each unit costs by which a prediction is off, in the product's currency."""
+
+    over: float = Field(gt=0, description="a unit predicted too much")
+    under: float = Field(gt=0, description="a unit predicted too little")
+
+
+class ClassCosts(Section):
+    """What deciding for a class costs where another one is true, in the product's currency a row."""
+
+    wrong: float = Field(1.0, gt=0, description="any wrong class; what `matrix` does not name costs so much")
+    matrix: dict[str, dict[str, float]] = Field(
+        {}, description="cost by true class and decided class; a right decision costs nothing where it is not named"
+    )
+
+
+def _costs_meant(written: Any) -> str:
+    """The costs whose keys are used."""
+    if isinstance(written, BaseModel):
+        return type(written).__name__
+    keys = set(written) if isinstance(written, Mapping) else set()
+    return next((kind.__name__ for kind in (UnitCosts, ClassCosts) if keys & set(kind.model_fields)), Costs.__name__)
+
+
+AnyCosts = Annotated[
+    Annotated[Costs, Tag("Costs")] | Annotated[UnitCosts, Tag("UnitCosts")] | Annotated[ClassCosts, Tag("ClassCosts")],
+    Discriminator(_costs_meant),
+]
+
+
 class GoodEnough(Section):
     metric: Literal["expected_cost", "log_loss"] = Field(description="what is bounded, a mean a row")
     at_most: float = Field(description="the bound, in the metric's unit")
@@ -37,7 +68,7 @@ class Decision(Section):
     """What is done with a prediction, what that costs, and when it is good enough to ship."""
 
     action: str
-    costs: Costs
+    costs: AnyCosts
     currency: str = Field(
         "dollars", min_length=1, description="the unit of the costs, as people write it after a number"
     )
@@ -58,7 +89,19 @@ class ServiceLevels(Section):
 
 
 class Then(Section):
-    probability: Share
+    """What a rule answers: a probability (binary), a value (regression) or a class (multiclass)."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    probability: Share | None = None
+    value: float | None = None
+    class_: str | None = Field(None, alias="class")
+
+    @model_validator(mode="after")
+    def one_answer(self) -> "Then":
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("give exactly one of probability (binary), value (regression) and class (multiclass)")
+        return self
 
 
 class Rule(Section):
@@ -69,12 +112,15 @@ class Rule(Section):
 
 
 class Heuristic(Section):
-    """The last rung: the first rule that matches, else the training base rate; before the first training, what is declared here."""
+    """The last rung: the first rule that matches, else what was learnt in training (the base rate, the shares of the classes, the
+    mean label); before the first training, what is declared here."""
 
-    before_training: Share
+    before_training: float | dict[str, Share] = Field(
+        description="binary: a share; regression: a number; multiclass: the share of each class"
+    )
     rules: list[Rule] = Field([])
 
     @property
     def digest(self) -> str:
         """The version of the rules."""
-        return digest_json(self.model_dump(mode="json"))
+        return digest_json(self.model_dump(mode="json", exclude_none=True))

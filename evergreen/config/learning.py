@@ -26,7 +26,22 @@ class XGBoostModel(Section):
     threads: int = Field(1, ge=1)
 
 
-Model = Annotated[LogisticModel | XGBoostModel, Field(discriminator="kind")]
+class LinearModel(Section):
+    """L2-regularised linear regression over one-hot categories and standardised numbers."""
+
+    kind: Literal["linear"]
+    alpha: float = Field(1.0, gt=0, description="strength of the regularisation")
+
+
+class SeasonalNaiveModel(Section):
+    """The newest label of the training rows with the same values of `keys`, such as the weekday and the hour."""
+
+    kind: Literal["seasonal_naive"]
+    keys: list[str] = Field(min_length=1, description="features; a combination that training did not see gets the mean")
+
+
+Model = Annotated[LogisticModel | XGBoostModel | LinearModel | SeasonalNaiveModel, Field(discriminator="kind")]
+Baseline = Annotated[LogisticModel | LinearModel | SeasonalNaiveModel, Field(discriminator="kind")]
 
 
 class Training(Section):
@@ -38,7 +53,7 @@ class Training(Section):
         True,
         description="what ships is fitted again, with the judging days; false ships the model that was judged",
     )
-    baseline: LogisticModel = LogisticModel(kind="logistic")
+    baseline: Baseline | None = Field(None, description="none: logistic for classes, linear for numbers")
     model: Model
     seed: int = 7
 

@@ -7,14 +7,18 @@ from pydantic import Field, model_validator
 
 from evergreen.config.data import Features, Label, Time, Validation
 from evergreen.config.decision import Decision, Heuristic, ServiceLevels
-from evergreen.config.learning import Evaluation, Gates, Shadow, Training
+from evergreen.config.learning import Baseline, Evaluation, Gates, LinearModel, LogisticModel, Shadow, Training
 from evergreen.config.retraining import Retraining, RollbackPolicy
 from evergreen.config.section import Name, Section
 from evergreen.config.source import SourceConfig, TableSource
+from evergreen.config.task import Target, TaskName, contradictions
 from evergreen.config.upkeep import Alerts, Retention
 from evergreen.digests import digest_json
 from evergreen.durations import format_duration
 from evergreen.expressions import columns_in, names_in
+
+NEWER = ("value", "classes")
+"""Keys of a label that are no part of a recipe where they are not used, so that older recipes keep their digest."""
 
 
 class Product(Section):
@@ -26,7 +30,7 @@ class Product(Section):
     owner: str = Field(pattern=r"^(team:\S+|\S+@\S+\.\S+)$", description="team:NAME or an e-mail address")
     stakeholders: list[str] = Field([], description="who is affected by the decision, or answers for it")
     risks: list[str] = Field([], description="known risks of harm: whom a wrong or unfair prediction hurts, and how")
-    task: Literal["binary"]
+    task: TaskName
     decision: Decision
     service_levels: ServiceLevels
     source: SourceConfig
@@ -47,7 +51,7 @@ class Product(Section):
 
     @model_validator(mode="after")
     def columns_are_declared(self) -> "Product":
-        outcome_columns = {self.label.known_at, *re.findall(r"[A-Za-z_]\w*", self.label.when)}
+        outcome_columns = {self.label.known_at, *re.findall(r"[A-Za-z_]\w*", self.label.expression)}
         leaked = outcome_columns & set(self.features.names)
         if leaked:
             raise ValueError(f"{', '.join(sorted(leaked))}: known only with the outcome, so it cannot be a feature")
@@ -78,7 +82,7 @@ class Product(Section):
             *self.features.names,
             *self.validation.columns,
         ]
-        later = {self.label.known_at, *self.source.outcomes, *columns_in(self.label.when, asked)}
+        later = {self.label.known_at, *self.source.outcomes, *columns_in(self.label.expression, asked)}
         leaked = sorted(later & set(asked))
         if leaked:
             raise ValueError(
@@ -93,6 +97,23 @@ class Product(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def parts_fit_the_task(self) -> "Product":
+        if found := list(contradictions(self)):
+            raise ValueError("; ".join(found))
+        return self
+
+    @property
+    def baseline(self) -> Baseline:
+        """The simple model that is always trained and always judged."""
+        simple = LinearModel(kind="linear") if self.task == "regression" else LogisticModel(kind="logistic")
+        return self.training.baseline or simple
+
+    @property
+    def target(self) -> Target:
+        """What an estimator of this product learns."""
+        return Target(self.task, 2 if self.task == "binary" else len(self.label.classes))
+
     @property
     def digest(self) -> str:
         """Digest of the whole configuration."""
@@ -104,9 +125,10 @@ class Product(Section):
         parts: dict[str, Any] = {
             "task": True,
             "features": True,
-            "label": {"when", "known_at", "matures_after", "matures_at"},
+            "label": {"when", "value", "classes", "known_at", "matures_after", "matures_at"},
             "training": {"window": True, "seed": True, "model": True},
         }
         content = self.model_dump(mode="json", include=parts)
         content["training"]["model"].pop("threads", None)
+        content["label"] = {name: part for name, part in content["label"].items() if name not in NEWER or part}
         return digest_json(content)

@@ -6,7 +6,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from evergreen import models
-from evergreen.config import Features, LogisticModel, XGBoostModel
+from evergreen.config import Features, LinearModel, LogisticModel, SeasonalNaiveModel, Target, XGBoostModel
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
 from evergreen.features import FeatureEncoder
@@ -132,3 +132,52 @@ def test_the_importance_of_a_category_goes_to_its_own_feature(rows):
     table = rows.assign(color_green=np.random.default_rng(1).normal(size=400))
     shares = models.importances(models.fit(LINEAR, features, 7, table), features)
     assert shares["color"] > 0.9
+
+
+def test_of_several_classes_every_one_has_a_probability_even_one_that_training_did_not_see(rows):
+    kinds = rows.assign(label=np.where(rows.color == "green", 0.0, 3.0))
+    for model in (TREES, LINEAR):
+        scores = models.predict(models.fit(model, FEATURES, 7, kinds, Target("multiclass", 4)), kinds)
+        assert scores.shape == (400, 4)
+        assert np.allclose(scores.sum(axis=1), 1)
+        assert scores[rows.color == "green", 0].mean() > 0.7 > 0.3 > scores[rows.color != "green", 0].mean()
+        assert 0 < scores[:, [1, 2]].max() < 0.2
+
+
+def test_numbers_are_learnt_too(rows, tmp_path):
+    table = rows.assign(label=100 + 10 * rows.amount.fillna(5) + 50 * (rows.color == "green"))
+    more = TREES.model_copy(update={"n_estimators": 100})
+    for model in (more, LinearModel(kind="linear")):
+        pipeline = models.fit(model, FEATURES, 7, table, Target("regression", 0))
+        scores = models.predict(pipeline, table)
+        assert scores.shape == (400,)
+        assert np.abs(scores - table.label).mean() < 3
+        assert sum(models.importances(pipeline, FEATURES).values()) == pytest.approx(1)
+        models.save(pipeline, tmp_path / model.kind)
+        assert np.array_equal(
+            models.predict(models.load(tmp_path / model.kind, digest_file(tmp_path / model.kind)), table), scores
+        )
+
+
+def test_the_seasonal_naive_answers_what_was_last_seen_under_the_same_keys(tmp_path):
+    """The newest by time, not by place; what was never seen gets the mean."""
+    table = pd.DataFrame(
+        {
+            "amount": 1.0,
+            "color": colors(["red", "red", "blue", None]),
+            "event_time": pd.to_datetime(["2024-01-03", "2024-01-01", "2024-01-01", "2024-01-01"], utc=True),
+            "label": [5.0, 1.0, 2.0, 4.0],
+        }
+    )
+    model = SeasonalNaiveModel(kind="seasonal_naive", keys=["color"])
+    pipeline = models.fit(model, FEATURES, 7, table, Target("regression", 0))
+    asked = pd.DataFrame({"color": colors(["red", "blue", None, "green"]), "amount": [9.0, 9.0, 9.0, np.nan]})
+    assert models.predict(pipeline, asked).tolist() == [5.0, 2.0, 4.0, 3.0]
+    assert models.importances(pipeline, FEATURES) == {"color": 1.0, "amount": 0.0}
+    models.save(pipeline, tmp_path / "naive")
+    assert models.predict(models.load(tmp_path / "naive", digest_file(tmp_path / "naive")), asked).tolist() == [
+        5,
+        2,
+        4,
+        3,
+    ]

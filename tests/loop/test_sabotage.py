@@ -78,7 +78,7 @@ def fit_baseline(product: Product, known: pd.DataFrame) -> Any:
     """The linear baseline of a day of decision, fitted once."""
     last = known.day.max()
     if last not in BASELINES:
-        BASELINES[last] = models.fit(product.training.baseline, product.features, product.training.seed, known)
+        BASELINES[last] = models.fit(product.baseline, product.features, product.training.seed, known)
     return BASELINES[last]
 
 

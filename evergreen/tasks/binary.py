@@ -1,56 +1,30 @@
-"""What a task means: how a prediction becomes a decision, what it costs, and how it is measured.
-
-Gates, monitoring and reports speak to a `Task`; nothing outside this module knows what a class is.
-"""
+"""A yes or no: one label, 0 or 1, and its probability."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from evergreen.config import Costs, Product
+from evergreen.config import Costs, Then
 from evergreen.errors import ModelError
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-class Task(Protocol):
-    def threshold(self) -> float:
-        """The score from which the action is taken."""
-        ...
-
-    def check(self, scores: Floats, rows: int) -> None:
-        """Raise ModelError unless these are sound scores for so many rows."""
-        ...
-
-    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
-        """Per-row measures that can be averaged over any block: `log_loss`, `expected_cost`, `squared_error`, `label`, `score`."""
-        ...
-
-    def decides_right(self, labels: Floats, scores: Floats) -> Bools:
-        """Whether each row's decision was the one that its label asked for."""
-        ...
-
-    def cost_curve(self, labels: Floats, scores: Floats) -> pd.DataFrame:
-        """What a row costs on average for each `threshold` from which the action would be taken: `expected_cost`."""
-        ...
-
-    def constant_costs(self, base_rate: float) -> tuple[float, float]:
-        """What a row costs on average where every row gets the action, and where none does."""
-        ...
-
-    def ranking(self, labels: Floats, scores: Floats) -> float | None:
-        """A measure of order over a block; None where it is not defined."""
-        ...
+from evergreen.tasks.task import Bools, Floats, Prior, Task, Words, refuse_unsound
 
 
 @dataclass(frozen=True)
-class Binary:
-    """One label, 0 or 1, and its probability."""
+class Binary(Task):
+    """The action is taken from a probability on."""
 
     costs: Costs
+    words: ClassVar[Words] = Words(
+        loss="log-loss",
+        ranking="AUC",
+        label="happened",
+        score="predicted",
+        gap="the gap between mean score and base rate",
+        answer="If so",
+        prior="base rate",
+    )
 
     def threshold(self) -> float:
         """The probability at which acting and not acting cost the same, for calibrated scores.
@@ -61,11 +35,15 @@ class Binary:
         waste = self.costs.false_positive - self.costs.true_negative
         return waste / (waste + self.costs.false_negative - self.costs.true_positive)
 
+    def of_rule(self, then: Then) -> Prior:
+        assert then.probability is not None, "the product file was validated"
+        return then.probability
+
+    def decide(self, scores: Floats, threshold: float | None) -> "np.ndarray[Any, Any]":
+        return scores >= (self.threshold() if threshold is None else threshold)
+
     def check(self, scores: Floats, rows: int) -> None:
-        if scores.shape != (rows,):
-            raise ModelError(f"the model answered with shape {scores.shape} for {rows} rows")
-        if not np.isfinite(scores).all():
-            raise ModelError(f"the model answered {int((~np.isfinite(scores)).sum())} scores that are not finite")
+        refuse_unsound(scores, (rows,))
         if ((scores < 0) | (scores > 1)).any():
             raise ModelError("the model answered probabilities outside 0 to 1")
 
@@ -87,6 +65,7 @@ class Binary:
         return np.asarray((scores >= self.threshold()) == (labels == 1))
 
     def cost_curve(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+        """What a row costs on average for each `threshold` from which the action would be taken: `expected_cost`."""
         thresholds = np.linspace(0, 1, 101)
         acted, left = self._costs_of_acting(labels)
         costs = [np.where(scores >= threshold, acted, left).mean() for threshold in thresholds]
@@ -99,6 +78,7 @@ class Binary:
         return acted, np.where(positive, costs.false_negative, costs.true_negative)
 
     def constant_costs(self, base_rate: float) -> tuple[float, float]:
+        """What a row costs on average where every row gets the action, and where none does."""
         costs, rest = self.costs, 1 - base_rate
         return (
             base_rate * costs.true_positive + rest * costs.false_positive,
@@ -113,7 +93,15 @@ class Binary:
 
         return float(roc_auc_score(labels, scores))
 
+    def show(self, mean: float) -> str:
+        return f"{mean:.0%}"
 
-def task_of(product: Product) -> Task:
-    """The task that a product declares."""
-    return {"binary": Binary}[product.task](product.decision.costs)
+    def without_a_model(self, label: float, currency: str) -> str | None:
+        always, never = self.constant_costs(label)
+        return f"Always acting would have cost {always:.2f} {currency} a prediction, never acting {never:.2f}."
+
+    def explain(self, made: Any, action: str) -> str:
+        return f"{made['score']:.4f}, threshold {made['threshold']:.4f}, {action if made['action'] else 'leave'}"
+
+    def how_it_decides(self, threshold: float | None) -> str:
+        return f"The action is taken from a score of {self.threshold() if threshold is None else threshold:.4f} on."
