@@ -168,7 +168,7 @@ def _train(
     pipeline = models.fit(model, product.features, product.training.seed, rows, product.target)
     fit_seconds = time.perf_counter() - began
     inside = summarize(rows, models.predict(pipeline, rows), product)
-    shares = models.importances(pipeline, product.features)
+    shares = models.importances(pipeline, product.features, rows)
     identity = {
         "recipe": product.recipe,
         "training_digest": made["digest"],

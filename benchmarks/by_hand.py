@@ -125,7 +125,7 @@ class ByHand:
         scores |= {"champion": self._predict(judged(champion), judging)} if champion else {}
         self._write("evaluation", as_of, score_card(judging, scores, self.product))
         if decision["decision"] == "promoted":
-            shares = models.importances(fitted["candidate"], self.product.features)
+            shares = models.importances(fitted["candidate"], self.product.features, rows)
             self.profile = drift.profile(judging, self.product.features, shares, scores["candidate"])
         self.serving = serving
 

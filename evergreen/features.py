@@ -37,23 +37,30 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         columns += [rows[name].to_numpy(dtype="float64") for name in self.numeric]
         return np.column_stack(columns)
 
+    def get_feature_names_out(self, names: object = None) -> list[str]:
+        """As `one_hot` names its columns."""
+        return [f"{kind}__{name}" for kind in ("categorical", "numeric") for name in getattr(self, kind)]
+
     def _codes(self, values: pd.Series, name: str) -> Floats:
         codes = pd.Index(self.vocabularies_[name]).get_indexer(pd.Index(values)).astype("float64")
         return np.where(codes < 0, np.nan, codes)
 
 
-def one_hot(features: Features) -> ColumnTransformer:
-    """Categories as columns of 0 and 1, rare ones together; numbers standardised, missing ones as the median."""
+def one_hot(features: Features, dense: bool = False) -> ColumnTransformer:
+    """Categories as columns of 0 and 1, rare ones together; numbers standardised, missing ones as the median.
+
+    `dense` is for estimators that take no sparse matrix.
+    """
     numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
     categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY)
     return ColumnTransformer(
-        [("categorical", categories, features.categorical), ("numeric", numbers, features.numeric)]
+        [("categorical", categories, features.categorical), ("numeric", numbers, features.numeric)],
+        sparse_threshold=0 if dense else 0.3,
     )
 
 
 def owner(column: str, features: Features) -> str:
-    """The feature behind a column of `one_hot`: `numeric__NAME`, or `categorical__NAME_VALUE`."""
-    transformer, name = column.split("__", 1)
-    if transformer == "numeric":
-        return name
-    return max((known for known in features.categorical if name.startswith(f"{known}_")), key=len)
+    """The feature behind a column of a preparation: KIND__NAME, or KIND__NAME_PART."""
+    kind, name = column.split("__", 1)
+    known = [feature for feature in getattr(features, kind) if name == feature or name.startswith(f"{feature}_")]
+    return max(known, key=len)

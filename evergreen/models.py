@@ -1,6 +1,6 @@
 """Models: one scikit-learn pipeline holds preprocessing and estimator, so every place that predicts transforms alike.
 
-Files are skops archives: data, not code. Loading checks the digest first and refuses any type that is not named here.
+Files are skops archives: data, not code. Loading checks the digest first and refuses any type that is not trusted (`trust`).
 This module imports scikit-learn and XGBoost; import it inside the function that needs it.
 """
 
@@ -13,6 +13,7 @@ import xgboost
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
+from evergreen import estimators, trust
 from evergreen.config import (
     BINARY,
     Features,
@@ -20,6 +21,7 @@ from evergreen.config import (
     LogisticModel,
     Model,
     SeasonalNaiveModel,
+    SklearnModel,
     Target,
     XGBoostModel,
 )
@@ -29,15 +31,7 @@ from evergreen.features import FeatureEncoder, one_hot, owner
 from evergreen.seasonal_naive import SeasonalNaive
 from evergreen.tasks import Floats
 
-TRUSTED_TYPES = [
-    "numpy.dtype",
-    "evergreen.features.FeatureEncoder",
-    "evergreen.models.FeatureEncoder",  # as files of earlier versions name it
-    "evergreen.seasonal_naive.SeasonalNaive",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
-    "xgboost.sklearn.XGBRegressor",
-]
+SHUFFLED_ROWS = 1000
 
 
 def build(model: Model, features: Features, seed: int, target: Target = BINARY) -> Pipeline:
@@ -50,6 +44,10 @@ def build(model: Model, features: Features, seed: int, target: Target = BINARY) 
                 ("features", FeatureEncoder(features.categorical, features.numeric)),
                 ("model", _trees(model, features, seed, target)),
             ]
+        )
+    if isinstance(model, SklearnModel):
+        return Pipeline(
+            [("features", one_hot(features, dense=True)), ("model", estimators.make(model, target.task, seed))]
         )
     return Pipeline([("features", one_hot(features)), ("model", _linear(model, seed))])
 
@@ -90,20 +88,38 @@ def answering(pipeline: Pipeline) -> str:
     return "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
 
 
-def importances(pipeline: Pipeline, features: Features) -> dict[str, float]:
-    """A share for each feature, summing to 1: gain of the trees, or absolute standardised coefficients."""
+def importances(pipeline: Pipeline, features: Features, rows: pd.DataFrame) -> dict[str, float]:
+    """A share for each feature, summing to 1: gain of the trees, or absolute standardised coefficients; of an estimator that has
+    neither, how far its scores of `rows` move where the values of a feature change places."""
+    weights = _own_weights(pipeline, features) or _weights_by_shuffling(pipeline, features, rows)
+    total = sum(weights.values()) or 1.0
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _own_weights(pipeline: Pipeline, features: Features) -> dict[str, float] | None:
+    """What an estimator says of its columns, for each feature; None where it says nothing."""
     estimator = pipeline["model"]
     if isinstance(estimator, SeasonalNaive):
         return {name: (name in estimator.keys) / len(estimator.keys) for name in features.names}
-    if hasattr(estimator, "feature_importances_"):
-        weights = dict(zip(features.names, estimator.feature_importances_, strict=True))
-    else:
-        weights = dict.fromkeys(features.names, 0.0)
-        size = np.abs(np.atleast_2d(estimator.coef_)).mean(axis=0)
-        for column, weight in zip(pipeline["features"].get_feature_names_out(), size, strict=True):
-            weights[owner(column, features)] += float(weight)
-    total = float(sum(weights.values())) or 1.0
-    return {name: float(weight) / total for name, weight in weights.items()}
+    found = getattr(estimator, "feature_importances_", getattr(estimator, "coef_", None))
+    if not isinstance(found, np.ndarray):
+        return None
+    weights = dict.fromkeys(features.names, 0.0)
+    size = np.abs(np.atleast_2d(found)).mean(axis=0)
+    for column, weight in zip(pipeline["features"].get_feature_names_out(), size, strict=True):
+        weights[owner(column, features)] += float(weight)
+    return weights
+
+
+def _weights_by_shuffling(pipeline: Pipeline, features: Features, rows: pd.DataFrame) -> dict[str, float]:
+    some = rows.sample(min(SHUFFLED_ROWS, len(rows)), random_state=0)
+    scores, order = predict(pipeline, some), np.random.default_rng(0).permutation(len(some))
+
+    def moved(name: str) -> float:
+        shuffled = some.assign(**{name: some[name].iloc[order].set_axis(some.index)})
+        return float(np.abs(predict(pipeline, shuffled) - scores).mean())
+
+    return {name: moved(name) for name in features.names}
 
 
 def save(pipeline: Pipeline, path: Path) -> None:
@@ -120,7 +136,7 @@ def load(path: Path, digest: str) -> Pipeline:
             f"{path} differs from the file that was judged (its digest is not the ledger's); it is not loaded"
         )
     try:
-        return skops.io.load(path, trusted=TRUSTED_TYPES)
+        return skops.io.load(path, trusted=trust.types_of_file(path))
     except Exception as problem:
         raise ModelError(f"{path} cannot be loaded: {problem}") from problem
 

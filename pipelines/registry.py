@@ -221,7 +221,7 @@ class Registry(dg.ConfigurableResource):
         import mlflow
         from mlflow.models import infer_signature
 
-        from evergreen.models import TRUSTED_TYPES
+        from evergreen.trust import types_in
 
         tags = {**run.tags, "evergreen.decision": run.decision, "evergreen.role": run.role}
         with mlflow.start_run(
@@ -236,7 +236,7 @@ class Registry(dg.ConfigurableResource):
                 pipeline,
                 name="model",
                 serialization_format="skops",
-                skops_trusted_types=TRUSTED_TYPES,
+                skops_trusted_types=types_in(pipeline),
                 signature=infer_signature(example, pipeline.predict_proba(example)),
                 pip_requirements=REQUIREMENTS,
                 pyfunc_predict_fn="predict_proba",

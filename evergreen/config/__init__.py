@@ -20,6 +20,7 @@ from evergreen.config.decision import (
     UnitCosts,
 )
 from evergreen.config.learning import (
+    PACKAGES,
     Baseline,
     Change,
     Evaluation,
@@ -30,6 +31,7 @@ from evergreen.config.learning import (
     Model,
     SeasonalNaiveModel,
     Shadow,
+    SklearnModel,
     Training,
     XGBoostModel,
 )
@@ -57,6 +59,7 @@ from evergreen.config.upkeep import Alerts, Channel, EmailChannel, LogChannel, M
 
 __all__ = [
     "BINARY",
+    "PACKAGES",
     "Alerts",
     "Baseline",
     "Bounds",
@@ -95,6 +98,7 @@ __all__ = [
     "Section",
     "ServiceLevels",
     "Shadow",
+    "SklearnModel",
     "SourceConfig",
     "SqlSource",
     "StalenessTrigger",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from evergreen.config.section import Section
 from evergreen.durations import WholeDays
@@ -40,7 +40,35 @@ class SeasonalNaiveModel(Section):
     keys: list[str] = Field(min_length=1, description="features; a combination that training did not see gets the mean")
 
 
-Model = Annotated[LogisticModel | XGBoostModel | LinearModel | SeasonalNaiveModel, Field(discriminator="kind")]
+PACKAGES = ("sklearn", "xgboost")
+"""Packages whose estimators may be named, and whose types a model file may hold: what this repository installs anyway."""
+
+
+class SklearnModel(Section):
+    """Any estimator of scikit-learn, or XGBoost's in its manner, over one-hot categories and standardised numbers."""
+
+    kind: Literal["sklearn"]
+    estimator: str = Field(
+        pattern=r"^\w+(\.\w+)+$", description="import path, such as sklearn.ensemble.RandomForestClassifier"
+    )
+    parameters: dict[str, JsonValue] = Field(
+        {}, description="the estimator's own; what is not named stays at its default"
+    )
+
+    @field_validator("estimator")
+    @classmethod
+    def package_is_allowed(cls, value: str) -> str:
+        if value.partition(".")[0] not in PACKAGES:
+            raise ValueError(
+                f"estimators come from {' or '.join(PACKAGES)}, such as sklearn.ensemble.RandomForestClassifier; one of another "
+                "package, or of your own, is built in a module of yours (kind: module)"
+            )
+        return value
+
+
+Model = Annotated[
+    LogisticModel | XGBoostModel | LinearModel | SeasonalNaiveModel | SklearnModel, Field(discriminator="kind")
+]
 Baseline = Annotated[LogisticModel | LinearModel | SeasonalNaiveModel, Field(discriminator="kind")]
 
 

@@ -119,8 +119,8 @@ def test_one_class_alone_is_refused(rows, model):
 
 
 @BOTH
-def test_importances_are_shares_of_the_declared_features(fitted, model):
-    shares = models.importances(fitted[model.kind], FEATURES)
+def test_importances_are_shares_of_the_declared_features(fitted, rows, model):
+    shares = models.importances(fitted[model.kind], FEATURES, rows)
     assert set(shares) == {"amount", "color"}
     assert sum(shares.values()) == pytest.approx(1)
     assert min(shares.values()) > 0.05
@@ -130,7 +130,7 @@ def test_the_importance_of_a_category_goes_to_its_own_feature(rows):
     """A number whose name looks like a one-hot column must not receive that column's weight."""
     features = Features(numeric=["color_green"], categorical=["color"])
     table = rows.assign(color_green=np.random.default_rng(1).normal(size=400))
-    shares = models.importances(models.fit(LINEAR, features, 7, table), features)
+    shares = models.importances(models.fit(LINEAR, features, 7, table), features, table)
     assert shares["color"] > 0.9
 
 
@@ -152,7 +152,7 @@ def test_numbers_are_learnt_too(rows, tmp_path):
         scores = models.predict(pipeline, table)
         assert scores.shape == (400,)
         assert np.abs(scores - table.label).mean() < 3
-        assert sum(models.importances(pipeline, FEATURES).values()) == pytest.approx(1)
+        assert sum(models.importances(pipeline, FEATURES, table).values()) == pytest.approx(1)
         models.save(pipeline, tmp_path / model.kind)
         assert np.array_equal(
             models.predict(models.load(tmp_path / model.kind, digest_file(tmp_path / model.kind)), table), scores
@@ -173,7 +173,7 @@ def test_the_seasonal_naive_answers_what_was_last_seen_under_the_same_keys(tmp_p
     pipeline = models.fit(model, FEATURES, 7, table, Target("regression", 0))
     asked = pd.DataFrame({"color": colors(["red", "blue", None, "green"]), "amount": [9.0, 9.0, 9.0, np.nan]})
     assert models.predict(pipeline, asked).tolist() == [5.0, 2.0, 4.0, 3.0]
-    assert models.importances(pipeline, FEATURES) == {"color": 1.0, "amount": 0.0}
+    assert models.importances(pipeline, FEATURES, table) == {"color": 1.0, "amount": 0.0}
     models.save(pipeline, tmp_path / "naive")
     assert models.predict(models.load(tmp_path / "naive", digest_file(tmp_path / "naive")), asked).tolist() == [
         5,

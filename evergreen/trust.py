@@ -1,0 +1,59 @@
+"""Which types a model file may hold: those of this repository that are named here, and classes of packages that are trusted.
+
+skops trusts little by itself. A class is trusted where a package of PACKAGES defines it under that very name: what such a package only
+imports, or a function of it, is not. The digest of a file is checked before: this bounds what a training may put into one.
+
+This module imports skops, and with it scikit-learn; import it inside the function that needs it.
+"""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import skops.io
+
+from evergreen.config import PACKAGES
+from evergreen.errors import ModelError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+OWN_TYPES = {
+    "numpy.dtype",
+    "evergreen.features.FeatureEncoder",
+    "evergreen.models.FeatureEncoder",  # as files of earlier versions name it
+    "evergreen.seasonal_naive.SeasonalNaive",
+}
+
+
+def types_in(pipeline: "Pipeline") -> list[str]:
+    """The types that a pipeline's file needs trusted beyond what skops trusts. Raises ModelError where one of them is not."""
+    found = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
+    if strangers := sorted(set(found) - set(trusted(found))):
+        raise ModelError(
+            f"the fitted model holds {', '.join(strangers)}: a model file may hold types of {', '.join(PACKAGES)} alone, "
+            "or it would not be loaded again"
+        )
+    return found
+
+
+def types_of_file(path: Path) -> list[str]:
+    """What of the types in a model file is trusted."""
+    return trusted(skops.io.get_untrusted_types(file=path))
+
+
+def trusted(names: Iterable[str], packages: Sequence[str] = PACKAGES) -> list[str]:
+    """Of these types, by their full names, those that are trusted."""
+    return [name for name in names if name in OWN_TYPES or _is_class_of(packages, name)]
+
+
+def _is_class_of(packages: Sequence[str], name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    if module.partition(".")[0] not in packages:
+        return False
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError):
+        return False
+    return isinstance(found, type) and f"{found.__module__}.{found.__qualname__}" == name
