@@ -16,7 +16,7 @@ from typing import Protocol
 import dagster as dg
 from croniter import croniter
 
-from evergreen.config import FilesSource, Product
+from evergreen.config import FilesSource, Product, TableSource
 from evergreen.errors import EvergreenError
 from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY, Periods
@@ -197,12 +197,11 @@ def _keep_what_is_loaded() -> None:
 
 
 def deliver_sample(product: Product) -> int:
-    """Fill the landing zone where the product declares a sample; returns how many files were written."""
+    """Write the files of the sample that the product declares, where they are not yet; returns how many were written."""
     source = product.source
-    if not isinstance(source, FilesSource) or source.sample is None:
+    if not isinstance(source, FilesSource | TableSource) or source.sample is None:
         return 0
-    home = places.home()
-    return int(import_function(source.sample)(str(home / source.events), str(home / source.outcomes)))
+    return int(import_function(source.sample)(*[str(places.home() / place) for place in source.places]))
 
 
 @contextmanager

@@ -20,6 +20,11 @@ class FilesSource(Section):
         None, description="module:function that fills the landing zone with sample data; none by default"
     )
 
+    @property
+    def places(self) -> list[str]:
+        """What the sample fills."""
+        return [self.events, self.outcomes]
+
 
 class PythonSource(Section):
     """A clone's own function `read(day) -> (events, outcomes)`, two pandas frames."""
@@ -99,6 +104,12 @@ class TableSource(Section):
         False, description="the id is the row's position: for a table without an id, to which rows are only ever added"
     )
     csv: CsvFormat = CsvFormat()
+    sample: str | None = Field(None, description="module:function that writes the file of sample data; none by default")
+
+    @property
+    def places(self) -> list[str]:
+        """What the sample fills."""
+        return [self.path] if self.path else []
 
     @model_validator(mode="after")
     def one_place(self) -> "TableSource":
@@ -108,6 +119,8 @@ class TableSource(Section):
             )
         if (self.query is None) != (self.url_from is None):
             raise ValueError("query and url_from (the environment variable with the database's URL) go together")
+        if self.sample and self.path is None:
+            raise ValueError("a sample writes a file: give its path")
         if self.number_rows and self.query and not re.search(r"\border\s+by\b", self.query, re.IGNORECASE):
             raise ValueError("number_rows needs an ORDER BY in the query: a database gives rows in any order")
         return self
