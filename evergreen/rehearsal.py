@@ -51,7 +51,6 @@ def made_up_rows(product: Product) -> pd.DataFrame:
 
 def _labels(product: Product, random: np.random.Generator) -> Floats:
     """A label for each row, and for a number one that is above zero, which every regressor takes."""
-    target = product.target
-    return (
-        random.gamma(2.0, size=ROWS) if target.task == "regression" else random.integers(0, target.classes, ROWS) * 1.0
-    )
+    if product.task == "regression":
+        return np.asarray(random.gamma(2.0, size=ROWS), dtype="float64")
+    return random.integers(0, product.target.classes, ROWS).astype("float64")
