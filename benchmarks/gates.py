@@ -2,7 +2,7 @@
 
     python benchmarks/gates.py [--quick] [--share SHARE] [--out FOLDER] [--cache FOLDER]
 
-A candidate is judged on the 7 or 14 days after its training, against a champion a week older, on the Sunday after these days; the week
+A candidate is judged on the 7, 14 or 21 days after its training, against a champion a week older, on the Sunday after these days; the week
 that follows is the truth. All rows are learnt from and all are scored; refreshes and lives are weekly, sabotage is tried every fourth
 week. Every fit's scores are kept in a cache, so that a run that was stopped goes on. Nothing in the gates is fitted to these tables.
 """
@@ -20,7 +20,7 @@ from evergreen.promotion import decide
 from evergreen.statistics import mean_interval
 
 POORER = ("30 stumpy trees", "20 stumpy trees", "no weather")
-WINDOWS = (7, 14)
+WINDOWS = (7, 14, 21)
 FIRST_CUTOFF = FIRST - 15 * DAY
 STEPS = {
     "costs at most .002": (-np.inf, 0.002),
@@ -39,10 +39,10 @@ def cutoffs(window: int, every: int = 1) -> list[pd.Timestamp]:
 
 
 def decided(court: Court, window: int, every: int) -> list[dict]:
-    """One line for each candidate and decision: the case, and what the candidate is worth on the next week and the next four.
+    """One line for each candidate and decision: the case, and what the candidate is worth on the next week and the next three.
 
     `cost` is the AUC that the sabotage costs against the honest candidate, `harm` what promoting costs against the champion,
-    a week older than the candidate; `cost_4` and `harm_4` over four weeks.
+    a week older than the candidate; `cost_3` and `harm_3` over three weeks.
     """
     lines = []
     for cutoff in cutoffs(window, every):
@@ -71,16 +71,16 @@ def _line(court: Court, window: int, kind: str, candidate: Model, champion: Mode
     if case is None:
         return []
     decision, honest = candidate.cutoff + (window + 1) * DAY, Model("full", candidate.cutoff)
-    auc = {weeks: [_auc(court, model, decision, weeks) for model in (candidate, champion, honest)] for weeks in (1, 4)}
+    auc = {weeks: [_auc(court, model, decision, weeks) for model in (candidate, champion, honest)] for weeks in (1, 3)}
     return [
         {
             "decision": decision,
             "kind": kind,
             "case": case,
             "cost": auc[1][2] - auc[1][0],
-            "cost_4": auc[4][2] - auc[4][0],
+            "cost_3": auc[3][2] - auc[3][0],
             "harm": auc[1][1] - auc[1][0],
-            "harm_4": auc[4][1] - auc[4][0],
+            "harm_3": auc[3][1] - auc[3][0],
         }
     ]
 
@@ -93,7 +93,7 @@ def _auc(court: Court, model: Model, decision: pd.Timestamp, weeks: int) -> floa
 
 
 def sabotage_table(lines: list[dict], court: Court) -> pd.DataFrame:
-    """How often each rule promotes a sabotaged candidate, by what the sabotage costs on the next week; and over the next four."""
+    """How often each rule promotes a sabotaged candidate, by what the sabotage costs on the next week; and over the next three."""
     spoilt = [line for line in lines if line["kind"] in SABOTAGE]
     made = {}
     for name, rule in {"shipped, and told of the data": shipped_and_told, **RULES}.items():
@@ -102,7 +102,7 @@ def sabotage_table(lines: list[dict], court: Court) -> pd.DataFrame:
             step: rate(passed for line, passed in promoted if low < line["cost"] <= high)
             for step, (low, high) in STEPS.items()
         }
-        made[name]["costs more than .01 over four weeks"] = rate(p for line, p in promoted if line["cost_4"] > 0.01)
+        made[name]["costs more than .01 over three weeks"] = rate(p for line, p in promoted if line["cost_3"] > 0.01)
     return pd.DataFrame(made).T
 
 
@@ -124,7 +124,7 @@ def kinds_table(lines: list[dict], court: Court) -> pd.DataFrame:
 
 
 def refresh_table(weekly: list[dict], lines: list[dict], court: Court) -> pd.DataFrame:
-    """How often a good refresh is refused (not worse than the champion on the next week, or over four), and a bad one promoted."""
+    """How often a good refresh is refused (not worse than the champion on the next week, or over three), and a bad one promoted."""
     made = {}
     for name, rule in RULES.items():
         honest = [
@@ -133,8 +133,8 @@ def refresh_table(weekly: list[dict], lines: list[dict], court: Court) -> pd.Dat
         twins = [rule(line["case"], court.trials.product) for line in lines if line["kind"].startswith("same")]
         made[name] = {
             "good next week, refused": rate(not p for line, p in honest if line["harm"] <= 0),
-            "good over 4 weeks, refused": rate(not p for line, p in honest if line["harm_4"] <= 0),
-            "worse over 4 weeks, promoted": rate(p for line, p in honest if line["harm_4"] > 0),
+            "good over 3 weeks, refused": rate(not p for line, p in honest if line["harm_3"] <= 0),
+            "worse over 3 weeks, promoted": rate(p for line, p in honest if line["harm_3"] > 0),
             "identical, promoted": rate(twins),
         }
     return pd.DataFrame(made).T

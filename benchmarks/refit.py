@@ -12,7 +12,12 @@ from rules import RULES, Court, Model, live
 from tables import arguments, scores_folder, show
 from trials import DAY, WEEK, Trials
 
-WINDOWS = {3: "labels of 3 days inverted", 7: "last week's labels inverted", 14: "labels of 14 days inverted"}
+WINDOWS = {
+    3: "labels of 3 days inverted",
+    7: "last week's labels inverted",
+    14: "labels of 14 days inverted",
+    21: "labels of 21 days inverted",
+}
 """For each window, in days, what spoils the days that a refit ships unjudged."""
 
 

@@ -121,6 +121,7 @@ OTHER: dict[str, Sabotage] = {
     "last week's labels inverted": inverted(7),
     "labels of 3 days inverted": inverted(3),
     "labels of 14 days inverted": inverted(14),
+    "labels of 21 days inverted": inverted(21),
 }
 
 
