@@ -200,4 +200,5 @@ def _log(
             for measure, value in summaries.get(name, {}).items()
             if value is not None
         }
-        registry.log_evaluation(record["run_id"], metrics, tags, pictures if name == "candidate" else {})
+        files = {f"{picture}.png": png for picture, png in pictures.items()} if name == "candidate" else {}
+        registry.log_evaluation(record["run_id"], metrics, tags, files)

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.stage import Stage
+from evergreen import charts
 from evergreen.as_of import AsOf
 from evergreen.config import Model, Product
 from evergreen.errors import LedgerError
@@ -158,7 +159,7 @@ def _refitted(view: AsOf, registry: Registry, decision: str, dagster_run: str) -
 def _train(
     view: AsOf, made: dict[str, Any], registry: Registry, role: str, model: Model, decision: str, dagster_run: str
 ) -> dict[str, Any]:
-    from evergreen import models, plots
+    from evergreen import models
     from evergreen.evaluation import summarize
     from pipelines import places
 
@@ -201,7 +202,7 @@ def _train(
                 "evergreen.dagster_run": dagster_run,
                 "mlflow.note.content": f"Trained for {decision} by {places.dagster_url()}/runs/{dagster_run}",
             },
-            pictures={"importances": plots.as_png(plots.importances(shares))},
+            pictures={"importances.svg": charts.as_file(charts.importances(shares))},
         ),
         pipeline,
         rows[product.features.names].head(5),

@@ -4,7 +4,7 @@ A chart has no colours of its own: `STYLE` colours one that stands alone, the he
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -107,14 +107,23 @@ def bars(title: str, shares: Sequence[tuple[str, float]], bounds: Sequence[float
     return _svg(title, height + 20, parts)
 
 
-def as_markdown(chart: str) -> str:
-    """The chart as an inline image that the Dagster UI shows."""
-    alone = chart.replace(
+def importances(shares: Mapping[str, float]) -> str:
+    """Each feature's share in the model, largest on top."""
+    return bars("share of importance", sorted(shares.items(), key=lambda share: -share[1]))
+
+
+def as_file(chart: str) -> bytes:
+    """The chart as a file of its own."""
+    return chart.replace(
         ">",
         f' xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style><rect class="paper" width="100%" height="100%"/>',
         1,
-    )
-    return f"![chart](data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()})"
+    ).encode()
+
+
+def as_markdown(chart: str) -> str:
+    """The chart as an inline image that the Dagster UI shows."""
+    return f"![chart](data:image/svg+xml;base64,{base64.b64encode(as_file(chart)).decode()})"
 
 
 def _svg(title: str, height: float, parts: Sequence[str]) -> str:

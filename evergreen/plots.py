@@ -11,16 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 
-def importances(shares: Mapping[str, float]) -> Figure:
-    """Each feature's share in the model, largest on top."""
-    ordered = sorted(shares.items(), key=lambda item: item[1])
-    figure = Figure(figsize=(6, 0.28 * len(ordered) + 0.8), layout="tight")
-    axes = figure.subplots()
-    axes.barh([name for name, _ in ordered], [share for _, share in ordered], color="#3b7a57")
-    axes.set_xlabel("share of importance")
-    return figure
-
-
 def calibration(
     curves: Mapping[str, pd.DataFrame], score: str = "mean score", observed: str = "observed rate"
 ) -> Figure:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ ALIASES = {role: role for role in (*ROLES, *WAITING.values())} | {"first": "neve
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is logged of one training: `role` is candidate, baseline or refit, `decision` its retrain; `pictures` are PNG."""
+    """What is logged of one training: `role` is candidate, baseline or refit, `decision` its retrain; `pictures` are files by name."""
 
     product: str
     decision: str
@@ -81,10 +82,14 @@ class Registry(dg.ConfigurableResource):
     ) -> None:
         """Add what the judge found to a training's run."""
         with self._connected() as client:
-            for metric, value in metrics.items():
-                client.log_metric(run_id, metric, value)
-            for tag, text in tags.items():
-                client.set_tag(run_id, tag, text)
+            from mlflow.entities import Metric, RunTag
+
+            now = int(time.time() * 1000)
+            client.log_batch(
+                run_id,
+                [Metric(metric, value, now, 0) for metric, value in metrics.items()],
+                tags=[RunTag(tag, text) for tag, text in tags.items()],
+            )
             _log_pictures(client, run_id, pictures)
 
     def log_text(self, run_id: str, text: str, file: str) -> None:
@@ -347,8 +352,8 @@ class Registry(dg.ConfigurableResource):
 
 def _log_pictures(client: "MlflowClient", run_id: str, pictures: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for name, png in pictures.items():
-            (Path(folder) / f"{name}.png").write_bytes(png)
+        for name, content in pictures.items():
+            (Path(folder) / name).write_bytes(content)
         client.log_artifacts(run_id, folder)
 
 

@@ -70,6 +70,11 @@ def test_bars_are_as_long_as_their_values():
     assert {"amount", "0.50", "0.25"} <= set(words(chart))
 
 
+def test_importances_are_drawn_with_the_largest_on_top():
+    chart = charts.importances({"color": 0.1, "amount": 0.7, "size": 0.2})
+    assert re.findall(r">([a-z]+)</text>", chart) == ["amount", "size", "color"]
+
+
 def test_alone_a_chart_brings_its_colours():
     image = charts.as_markdown(charts.bars("drift", [("amount", 0.5)]))
     content = base64.b64decode(image.removeprefix("![chart](data:image/svg+xml;base64,").removesuffix(")")).decode()

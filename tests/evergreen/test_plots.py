@@ -11,13 +11,6 @@ def image(figure):
     return base64.b64decode(text.removeprefix("![plot](data:image/png;base64,").removesuffix(")"))
 
 
-def test_importances_are_drawn_with_the_largest_on_top():
-    figure = plots.importances({"amount": 0.7, "color": 0.1, "size": 0.2})
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["color", "size", "amount"]
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.1, 0.2, 0.7]
-    assert image(figure).startswith(b"\x89PNG")
-
-
 def test_each_scorers_calibration_is_drawn_beside_the_diagonal():
     curve = pd.DataFrame({"score": [0.1, 0.4], "observed": [0.0, 0.5]})
     figure = plots.calibration({"candidate": curve, "baseline": curve})

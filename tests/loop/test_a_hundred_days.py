@@ -72,7 +72,7 @@ def test_a_training_run_says_everything_about_itself(hundred_days, client):
     assert run.data.tags["evergreen.config"] == hundred_days.product.digest
     assert run.data.tags["mlflow.source.git.commit"]
     assert run.data.tags["mlflow.note.content"].endswith(f"/runs/{run.data.tags['evergreen.dagster_run']}")
-    assert {"calibration.png", "precision_recall.png", "importances.png"} <= {
+    assert {"calibration.png", "precision_recall.png", "importances.svg"} <= {
         artifact.path for artifact in client.list_artifacts(run.info.run_id)
     }
 
