@@ -77,7 +77,8 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         report, rows, scores = _measure(view, registry, champion)
         view.store.write_document("evaluation_report", view.day, report)
         candidate = view.store.read_document("candidate_model", view.day)
-        known = profile(rows, product.features, candidate["importances"], scores["candidate"])
+        watched = task_of(product).watched(scores["candidate"])
+        known = profile(rows, product.features, candidate["importances"], watched)
         view.store.write_document("profile", view.day, known)
         models = {name: scores[name] for name in scores if name != "prior"}
         drawn = figures(rows.label.to_numpy(), models, product)

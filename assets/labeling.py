@@ -14,7 +14,7 @@ COLUMNS = {
     "event_time": ("datetime64[us, UTC]", "when the row's event happened"),
     "matures_at": ("datetime64[us, UTC]", "when the label is due: it is not used before"),
     "known_at": ("datetime64[us, UTC]", "when the outcome was known; missing while it is pending"),
-    "label": ("float64", "0 or 1; missing while it is pending"),
+    "label": ("float64", "0 or 1, a number, or the position of a class; missing while it is pending"),
     "origin": ("str", "outcome, or none while it is pending"),
 }
 

@@ -18,6 +18,7 @@ from evergreen.monitoring import LiveRows, coverage_line, daily_excess, daily_me
 from evergreen.monitoring import performance as measure_performance
 from evergreen.promotion import decisions, in_effect, serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
+from evergreen.tasks import task_of
 from evergreen.validation import needed_columns
 from pipelines.resources import Home
 
@@ -27,12 +28,16 @@ PERFORMANCE = {
     "slice": ("str", "all, or COLUMN=VALUE"),
     "scorer": ("str", "served, baseline, previous (the champion before), or first (never retraining)"),
     "rows": ("int64", "labelled rows"),
-    "log_loss": ("float64", "mean; this and the next measures are missing where too few labels arrived"),
+    "log_loss": (
+        "float64",
+        "mean, in nats; of numbers, the squared error in spreads, halved; this and the next measures are missing where too few "
+        "labels arrived",
+    ),
     "expected_cost": ("float64", "mean, in the product's currency"),
     "squared_error": ("float64", "mean"),
-    "label": ("float64", "share of rows with label 1"),
-    "score": ("float64", "mean score"),
-    "calibration_gap": ("float64", "absolute difference of the last two"),
+    "label": ("float64", "mean label; of several classes, the share of rows that were decided right"),
+    "score": ("float64", "mean score; of several classes, the mean confidence in the decided one"),
+    "calibration_gap": ("float64", "absolute difference of the last two; of numbers, in spreads of the label"),
     "coverage": ("float64", "labelled share of the day's mature rows"),
     "reference": ("float64", "log-loss of the serving version when it was promoted; missing for the heuristic"),
     "served_by": ("str", "champion, previous, baseline or heuristic"),
@@ -165,9 +170,11 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
         return pd.DataFrame(columns=drifting.TABLE_COLUMNS)
     reference = view.store.read_document("profile", date.fromisoformat(champion["as_of"]))
     days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
-    scores = view.read("predictions", days, ["score", "version"])
+    task = task_of(view.product)
+    made = view.read("predictions", days, [*task.columns(), "version"])
+    scores = task.watched(task.from_table(made[made.version == champion["version"]]))
     rows = _inputs(view, recorded_recipe(view.store, champion), days)
-    return drifting.compare(reference, rows, scores.score[scores.version == champion["version"]].to_numpy())
+    return drifting.compare(reference, rows, scores)
 
 
 def _inputs(view: AsOf, recipe: Product, days: list[date]) -> pd.DataFrame | wide.Columns:

@@ -7,36 +7,41 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.stage import ROW_COUNT, Stage, table
+from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen import wide
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import ask_models, keep_answers, predictions_in_parts, score_by_ladder
-from evergreen.tasks import Floats
+from evergreen.tasks import Floats, task_of
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
-COLUMNS = {
-    "id": ("str", "of the row in the batch"),
-    "event_time": ("datetime64[us, UTC]", "when the row's event happens"),
-    "predict_at": ("datetime64[us, UTC]", "the moment that the prediction is made for"),
-    "score": ("float64", "what was served: the probability of the label"),
-    "action": ("bool", "whether the score reaches the threshold"),
-    "served_by": ("str", "champion, previous, baseline or heuristic"),
-    "version": ("int64", "of the model in the registry; 0 for the heuristic"),
-    "threshold": ("float64", "from which on acting costs less than not acting"),
-    "ledger_head": ("str", "digest of the promotion ledger's entry in effect; empty before the first"),
-    "rule": ("str", "of the heuristic, with the version of its rules; empty where a model answered"),
-    "score_baseline": ("float64", "of the simple baseline, a yardstick; missing where there is none"),
-    "score_previous": (
-        "float64",
-        "of the previous champion, which a rollback would put back; missing where there is none",
-    ),
-    "score_first": ("float64", "of the first champion, the yardstick of never retraining; missing where there is none"),
+YARDSTICKS = {
+    "baseline": "of the simple baseline, a yardstick; missing where there is none",
+    "previous": "of the previous champion, which a rollback would put back; missing where there is none",
+    "first": "of the first champion, the yardstick of never retraining; missing where there is none",
 }
 
-YARDSTICKS = ("baseline", "previous", "first")
+
+def _columns(product: Product) -> Columns:
+    task = task_of(product)
+    beside = {
+        column: ("float64", meaning) for name, meaning in YARDSTICKS.items() for column in task.columns(f"score_{name}")
+    }
+    return {
+        "id": ("str", "of the row in the batch"),
+        "event_time": ("datetime64[us, UTC]", "when the row's event happens"),
+        "predict_at": ("datetime64[us, UTC]", "the moment that the prediction is made for"),
+        **dict.fromkeys(task.columns(), ("float64", f"what was served: {task.words.served}")),
+        "action": task.action_column,
+        "served_by": ("str", "champion, previous, baseline or heuristic"),
+        "version": ("int64", "of the model in the registry; 0 for the heuristic"),
+        "threshold": ("float64", "from which on acting costs less than not acting; missing where the task has none"),
+        "ledger_head": ("str", "digest of the promotion ledger's entry in effect; empty before the first"),
+        "rule": ("str", "of the heuristic, with the version of its rules; empty where a model answered"),
+        **beside,
+    }
 
 
 def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -51,7 +56,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             deps=["batch"],
             kinds={"parquet", "scikitlearn"},
             depends_on=["features", "decision", "heuristic"],
-            columns=COLUMNS,
+            columns=_columns(product),
         ),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=product.service_levels.freshness),
         check_specs=[
@@ -75,6 +80,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
                 [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in rows_in_parts]
             )
 
+        task = task_of(product)
         answers = ask_models(batch, serving, predict, product)
         scored = score_by_ladder(batch, serving, answers, product)
         yardsticks = {name: answers[serving[name]["version"]][0] if serving.get(name) else None for name in YARDSTICKS}
@@ -84,7 +90,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
             for made in predictions_in_parts(batch, scored, yardsticks, product, head):
                 kept = made if answered is None else keep_answers(made, answered.of(made.id))
                 written.add(kept)
-                told.append(kept[["score", "action", "rule"]])
+                told.append(kept[[*task.columns(), "action", "rule"]])
                 served_by |= dict.fromkeys(kept.served_by.unique())
         made = pd.concat(told)
         if problem := registry.follow(product.name, serving_now(home.promotions(product).entries())):
@@ -96,8 +102,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
                 "served_by": ", ".join(served_by) or "nobody",
                 "version": scored.record["version"] if scored.record else "none",
                 "rules": _rules(made),
-                "mean_score": float(made.score.mean()) if len(made) else None,
-                "actions": int(made.action.sum()),
+                **task.of_day(made),
                 "ledger_entry": entry["key"] if entry else "none yet",
                 "digest": str(written.digest),
                 **({"mlflow": dg.MetadataValue.url(registry.run_url(scored.record))} if scored.record else {}),
@@ -105,7 +110,9 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         )
         key = stage.key("predictions")
         yield dg.AssetCheckResult(
-            asset_key=key, check_name="fully_scored", passed=bool(made.score.notna().all()) and len(made) == len(batch)
+            asset_key=key,
+            check_name="fully_scored",
+            passed=bool(made[task.columns()].notna().all(axis=None)) and len(made) == len(batch),
         )
         failures = table([{"failure": failure} for failure in scored.failures])
         for version, (_, failure) in answers.items():

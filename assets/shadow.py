@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from assets.stage import ROW_COUNT, Stage, table
+from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen import wide
 from evergreen.config import Product
 from evergreen.latency import one_row_p99
@@ -15,18 +15,22 @@ from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import Answer, try_model
 from evergreen.shadow import TABLE, decide, end, in_shadow, judge, scores_table, trial
 from evergreen.storage import Store
-from evergreen.tasks import Floats
+from evergreen.tasks import Floats, task_of
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
 NOBODY = "nobody is in shadow"
-COLUMNS = {
-    "id": ("str", "of the row in the batch"),
-    "version": ("int64", "in shadow"),
-    "score": ("float64", "what it would have answered; missing where it failed"),
-    "latency": ("float64", "seconds of one row through it, 99th percentile; missing where it failed"),
-    "failure": ("str", "what it did wrong; empty where it answered"),
-}
+
+
+def _columns(product: Product) -> Columns:
+    answered = ("float64", "what it would have answered; missing where it failed")
+    return {
+        "id": ("str", "of the row in the batch"),
+        "version": ("int64", "in shadow"),
+        **dict.fromkeys(task_of(product).columns(), answered),
+        "latency": ("float64", "seconds of one row through it, 99th percentile; missing where it failed"),
+        "failure": ("str", "what it did wrong; empty where it answered"),
+    }
 
 
 def shadow_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -40,7 +44,7 @@ def shadow_assets(product: Product) -> list[dg.AssetsDefinition]:
             deps=["batch"],
             kinds={"parquet", "scikitlearn"},
             depends_on=["features", "shadow"],
-            columns=COLUMNS,
+            columns=_columns(product),
         ),
     )
     def shadow_scores(context: dg.AssetExecutionContext, home: Home, registry: Registry) -> dg.MaterializeResult:
@@ -54,7 +58,9 @@ def shadow_assets(product: Product) -> list[dg.AssetsDefinition]:
             first = 0
             for rows in batch:
                 part = None if scores is None else scores[first : first + len(rows)]
-                written.add(scores_table(rows[product.id].rename("id"), record["version"], (part, failure), latency))
+                written.add(
+                    scores_table(rows[product.id].rename("id"), record["version"], (part, failure), latency, product)
+                )
                 first += len(rows)
         if failure:
             context.log.warning(f"version {record['version']}: {failure}")

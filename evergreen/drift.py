@@ -18,21 +18,23 @@ OTHER, MISSING = "other", "missing"
 TABLE_COLUMNS = ["feature", "importance", "psi", "jensen_shannon", "wasserstein", "rows"]
 
 Profile = dict[str, Any]
+Predictions = Floats | pd.Series
+"""One value a row: a number, or a class that was decided for."""
 
 
-def profile(rows: pd.DataFrame, features: Features, importances: dict[str, float], scores: Floats) -> Profile:
+def profile(rows: pd.DataFrame, features: Features, importances: dict[str, float], scores: Predictions) -> Profile:
     """What the champion was judged on: for each feature its bins and shares, for the predictions likewise.
 
-    `scores` are the model's on rows that it was not trained on. Numbers are cut at deciles, categories at the most frequent; both
-    have a bin for missing values. JSON-ready.
+    `scores` are the model's on rows that it was not trained on (`Task.watched`). Numbers are cut at deciles, categories at the most
+    frequent; both have a bin for missing values. JSON-ready.
     """
     parts = {name: _numeric_profile(rows[name].to_numpy()) for name in features.numeric}
     parts |= {name: _categorical_profile(rows[name]) for name in features.categorical}
-    parts[PREDICTION] = _numeric_profile(scores)
+    parts[PREDICTION] = _prediction_profile(scores)
     return {"features": parts, "importances": importances}
 
 
-def compare(reference: Profile, rows: pd.DataFrame | wide.Columns, scores: Floats) -> pd.DataFrame:
+def compare(reference: Profile, rows: pd.DataFrame | wide.Columns, scores: Predictions) -> pd.DataFrame:
     """Distances of `rows` and their `scores` from a profile, a line for each feature and one for the prediction; none without rows.
 
     `psi`: population stability index, sum of (q - p) ln(q / p), over .1 is worth a look, over .25 a large shift;
@@ -72,10 +74,15 @@ def prediction_psi(table: pd.DataFrame) -> float | None:
     return float(scores.psi.iloc[0]) if len(scores) else None
 
 
-def scores_psi(reference: Floats, observed: Floats) -> float:
+def scores_psi(reference: Predictions, observed: Predictions) -> float:
     """The stability index of one model's scores against another's of the same rows."""
-    part = _numeric_profile(reference)
+    part = _prediction_profile(reference)
     return _psi(np.asarray(part["shares"]), _shares(pd.Series(observed), part), len(observed))
+
+
+def _prediction_profile(scores: Predictions) -> Profile:
+    values = pd.Series(scores)
+    return _numeric_profile(values.to_numpy()) if values.dtype.kind == "f" else _categorical_profile(values)
 
 
 def _numeric_profile(values: Floats) -> Profile:

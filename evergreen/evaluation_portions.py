@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from evergreen.as_of import AsOf
@@ -35,12 +34,17 @@ def measure_portions(
     golden, asked = read_portion(view, portions["golden"]), read_cases(view, portions["failures"])
     refuse_overlap(golden[product.id], trained)
     refuse_overlap(asked[product.id], {"candidate": trained["candidate"]})
-    on_golden = score(golden) if len(golden) else {"candidate": np.empty(0)}
-    on_cases = score(asked)["candidate"] if len(asked) else np.empty(0)
+    nothing = fresh_scores["candidate"][:0]
+    on_golden = score(golden) if len(golden) else {"candidate": nothing}
+    on_cases = score(asked)["candidate"] if len(asked) else nothing
     said = measure_golden(golden, on_golden, product)
     failures = ask_about_cases(asked, on_cases, _decided_right_before(view), product)
-    scored = (fresh.assign(score=fresh_scores["candidate"]), golden.assign(score=on_golden["candidate"]))
-    slices = measure_slices(portions["slices"], *scored, product)
+    task = task_of(product)
+    by_fresh, by_golden = (
+        rows.join(task.to_table(values["candidate"], rows.index))
+        for rows, values in ((fresh, fresh_scores), (golden, on_golden))
+    )
+    slices = measure_slices(portions["slices"], by_fresh, by_golden, product)
     words = [_golden_words(said), _case_words(failures), _slice_words(slices)]
     return {"golden": said, "failures": failures, "slices": slices, "portions": words}
 
@@ -89,12 +93,12 @@ def measure_slices(
 ) -> list[dict[str, Any]]:
     """The candidate on each slice, fresh rows with those it is topped up with; measures are None under the declared rows.
 
-    Both tables have `label` and the candidate's `score`.
+    Both tables have `label` and the candidate's scores.
     """
-    lines = []
+    lines, task = [], task_of(product)
     for line in portion["slices"]:
         rows = pd.concat([of_slice(fresh, line["slice"]), of_line(golden, line)])
-        card = task_of(product).measure_rows(rows.label.to_numpy(), rows.score.to_numpy())
+        card = task.measure_rows(rows.label.to_numpy(), task.from_table(rows))
         enough = len(card) >= product.evaluation.slice_rows_at_least
         means = {name: float(card[name].mean()) if enough else None for name in ("log_loss", "expected_cost")}
         lines.append({"slice": line["slice"], "rows": len(card), "topped_up": line["added"], **means})

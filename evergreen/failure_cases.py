@@ -17,19 +17,21 @@ COLUMNS = ["id", "day", "label", "score", "version", "log_loss", "standing"]
 def confident_errors(view: AsOf, mature: MatureRows) -> pd.DataFrame:
     """The served rows on which the decision was wrong and the score far from the label, newest first.
 
-    Columns COLUMNS; `standing` is CASE, DUPLICATE (a newer one has the same features) or OVER_THE_CAP. Empty where the product
-    keeps no cases. The heuristic's answers are nobody's error.
+    Columns COLUMNS; `score` is the confidence in the decided class where there are several; `standing` is CASE, DUPLICATE (a newer
+    one has the same features) or OVER_THE_CAP. Empty where the product keeps no cases. The heuristic's answers are nobody's error.
     """
     policy, product = view.product.evaluation.failures, view.product
     if policy is None or mature.rows.empty:
         return pd.DataFrame(columns=COLUMNS)
     days = sorted(stamp.date() for stamp in mature.rows.day.unique())
-    made = view.read("predictions", days, ["id", "score", "served_by", "version"])
+    task = task_of(product)
+    made = view.read("predictions", days, ["id", *task.columns(), "served_by", "version"])
     served = made[made.served_by != HEURISTIC].drop(columns="served_by")
     needed = mature.rows[[product.id, "day", "label", *product.features.names]]
     rows = needed.rename(columns={product.id: "id"}).merge(served, on="id")
-    labels, scores, task = rows.label.to_numpy(), rows.score.to_numpy(), task_of(product)
-    rows["log_loss"] = task.measure_rows(labels, scores).log_loss.to_numpy()
+    labels, scores = rows.label.to_numpy(), task.from_table(rows)
+    measured = task.measure_rows(labels, scores)
+    rows = rows.assign(log_loss=measured.log_loss.to_numpy(), score=measured.score.to_numpy())
     errors = rows[(rows.log_loss > policy.log_loss_over) & ~task.decides_right(labels, scores)]
     errors = errors.sort_values(["day", "log_loss", "id"], ascending=[False, False, True], ignore_index=True)
     return errors.assign(standing=_standing(errors[product.features.names], policy.at_most))[COLUMNS]

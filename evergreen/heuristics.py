@@ -8,7 +8,7 @@ import pandas as pd
 from evergreen.config import Product
 from evergreen.errors import SourceError
 from evergreen.expressions import evaluate
-from evergreen.tasks import Floats
+from evergreen.tasks import Floats, Prior, task_of
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,20 @@ class RuleAnswers:
     failures: list[str] = field(default_factory=list)
 
 
-def answer_by_rules(rows: pd.DataFrame, base_rate: float | None, product: Product) -> RuleAnswers:
-    """The first declared rule that matches a row answers it; else the base rate (None before any training: the declared one).
+def answer_by_rules(rows: pd.DataFrame, prior: Prior | None, product: Product) -> RuleAnswers:
+    """The first declared rule that matches a row answers it; else the prior (None before any training: the declared one).
 
     A rule's name carries the digest of all rules: `1a2b3c4d: distance > 4000`. A rule that cannot be computed matches nothing.
     """
-    declared, failures = product.heuristic, []
-    scores = np.full(len(rows), declared.before_training if base_rate is None else base_rate)
-    rules = np.full(len(rows), "before training" if base_rate is None else "base rate", dtype=object)
+    declared, task, failures = product.heuristic, task_of(product), []
+    scores = task.constant(declared.before_training if prior is None else prior, len(rows))
+    rules = np.full(len(rows), "before training" if prior is None else task.words.prior, dtype=object)
     for rule in reversed(declared.rules):
         try:
             matches = evaluate(rule.when, rows, "heuristic.rules", "batch").fillna(False).to_numpy(dtype=bool)
         except SourceError as problem:
             failures.append(f"heuristic: {problem}")
             continue
-        scores[matches], rules[matches] = rule.then.probability, rule.when
+        scores[matches] = task.constant(task.of_rule(rule.then), int(matches.sum()))
+        rules[matches] = rule.when
     return RuleAnswers(scores, [f"{declared.digest[:8]}: {rule}" for rule in rules], failures)

@@ -13,6 +13,7 @@ from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, pooled, score_card
 from evergreen.labeling import due_columns
 from evergreen.scoring import HEURISTIC
+from evergreen.tasks import task_of
 
 SCORERS = {"served": "score", "baseline": "score_baseline", "previous": "score_previous", "first": "score_first"}
 SCORER_NAMES = {"served": "what we served", "baseline": "simple baseline", "first": "never retraining"}
@@ -41,7 +42,9 @@ def live_rows(view: AsOf, days: list[date]) -> LiveRows:
 def live_parts(view: AsOf, days: list[date]) -> Iterator[LiveRows]:
     """The same in parts, with the columns that measuring needs."""
     product = view.product
-    made = wide.ById(view.read("predictions", days, ["id", *SCORERS.values(), "version", "served_by"]))
+    task = task_of(product)
+    scores = [column for name in SCORERS.values() for column in task.columns(name)]
+    made = wide.ById(view.read("predictions", days, ["id", *scores, "version", "served_by"]))
     columns = dict.fromkeys([*due_columns(product), *product.evaluation.slices])
     for mature in view.mature_parts(days, list(columns)):
         answers = made.of(mature.rows[product.id])
@@ -72,7 +75,8 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
 
 
 def _card(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
-    return score_card(rows, {scorer: rows[column].to_numpy() for scorer, column in SCORERS.items()}, product)
+    task = task_of(product)
+    return score_card(rows, {scorer: task.from_table(rows, name) for scorer, name in SCORERS.items()}, product)
 
 
 def empty_performance() -> pd.DataFrame:

@@ -16,6 +16,7 @@ from evergreen.errors import LedgerError
 from evergreen.gates import Gate
 from evergreen.ledger import Entry
 from evergreen.periods import ONE_DAY
+from evergreen.tasks import Prior
 
 ROLES = ("champion", "previous", "baseline", "first")
 PROMOTED, REFUSED, SUPERSEDED, ROLLED_BACK = "promoted", "refused", "superseded", "rolled back"
@@ -117,7 +118,7 @@ def effective_from(day: date, scored_days: list[date]) -> date:
 
 
 def serving_after(
-    outcome: str, before: dict[str, Any], candidate: dict[str, Any], baseline: dict[str, Any], base_rate: float
+    outcome: str, before: dict[str, Any], candidate: dict[str, Any], baseline: dict[str, Any], base_rate: Prior
 ) -> dict[str, Any]:
     """The serving state that follows a decision.
 

@@ -21,9 +21,9 @@ from evergreen.scoring import Answer
 from evergreen.stages import after_shadow, ending, stages, waiting
 from evergreen.statistics import mean_interval
 from evergreen.storage import Store
+from evergreen.tasks import task_of
 
 TABLE = "shadow_scores"
-ASKED = ["id", "score", "latency", "failure", "champion"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Trial:
     """What is known of a version in shadow of a champion at the end of a day.
 
     `decision` is the key of the decision that began the trial. `rows` has one line for each row that it was asked about: `id`,
-    `score` (missing where it failed), `champion` (missing where another rung answered), `latency` (seconds of one row on that day,
-    missing where it failed) and `failure`. `losses` is the daily log-loss of `shadow` and `champion`, over whole mature days that
-    both scored.
+    the columns of the scores `score` (missing where it failed) and `champion` (missing where another rung answered), `latency`
+    (seconds of one row on that day, missing where it failed) and `failure`. `losses` is the daily log-loss of `shadow` and
+    `champion`, over whole mature days that both scored.
     """
 
     version: int
@@ -42,10 +42,10 @@ class Trial:
     losses: pd.DataFrame
 
 
-def scores_table(ids: pd.Series, version: int, answer: Answer, latency: float | None) -> pd.DataFrame:
+def scores_table(ids: pd.Series, version: int, answer: Answer, latency: float | None, product: Product) -> pd.DataFrame:
     """A day's answers of the version in shadow; `latency` is None where it failed."""
     scores, failure = answer
-    table = pd.DataFrame({"id": ids, "version": version, "score": np.nan if scores is None else scores})
+    table = pd.DataFrame({"id": ids, "version": version}).join(task_of(product).to_table(scores, ids.index))
     return table.assign(
         latency=np.nan if latency is None else latency, failure=pd.Series(failure or "", index=table.index, dtype="str")
     )
@@ -67,30 +67,38 @@ def trial(view: AsOf, entries: list[Entry]) -> Trial | None:
     days = [day for day in days_between(began.first, view.day) if day in scored]
     champion = entries[-1]["serving"]["champion"]["version"]
     asked = [_asked(view, day, shadow["version"], champion) for day in days]
-    rows = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=ASKED)
+    rows = pd.concat(asked, ignore_index=True) if asked else _nothing_asked(view.product)
     return Trial(shadow["version"], began.decision, rows, _losses(view, days, rows))
 
 
 def _asked(view: AsOf, day: date, version: int, champion: int) -> pd.DataFrame:
     """The rows of a day that this version was asked about, beside the champion's answers."""
-    asked = view.store.read(TABLE, day)
-    answered = view.store.read("predictions", day, ["id", "score", "served_by", "version"])
-    by_champion = answered[(answered.served_by == "champion") & (answered.version == champion)]
+    task, asked = task_of(view.product), view.store.read(TABLE, day)
+    answered = view.store.read("predictions", day, ["id", *task.columns(), "served_by", "version"])
+    by_champion = answered[(answered.served_by == "champion") & (answered.version == champion)].set_index("id")
     asked = asked[asked.version == version].drop(columns="version")
-    return asked.assign(champion=asked.id.map(by_champion.set_index("id").score))
+    named = zip(task.columns("champion"), task.columns(), strict=True)
+    return asked.assign(**{name: asked.id.map(by_champion[column]) for name, column in named})
+
+
+def _nothing_asked(product: Product) -> pd.DataFrame:
+    task = task_of(product)
+    return pd.DataFrame(columns=["id", *task.columns(), "latency", "failure", *task.columns("champion")])
 
 
 def _losses(view: AsOf, days: list[date], rows: pd.DataFrame) -> pd.DataFrame:
     """Daily log-loss of both on whole mature days; without such a day an empty table."""
-    product, both = view.product, wide.ById(rows.dropna(subset=["score", "champion"])[["id", "score", "champion"]])
+    product, task = view.product, task_of(view.product)
+    scores = [*task.columns(), *task.columns("champion")]
+    both = wide.ById(rows.dropna(subset=scores)[["id", *scores]])
     cards, coverages = [], []
     columns = list(dict.fromkeys([*due_columns(product), *product.evaluation.slices]))
     for mature in view.mature_parts(days, columns) if days else []:
         coverages.append(mature.coverage)
         joined = mature.rows.merge(both.of(mature.rows[product.id]), left_on=product.id, right_on="id")
         if len(joined):
-            scores = {"shadow": joined.score.to_numpy(), "champion": joined.champion.to_numpy()}
-            cards.append(score_card(joined, scores, product))
+            asked = {"shadow": task.from_table(joined), "champion": task.from_table(joined, "champion")}
+            cards.append(score_card(joined, asked, product))
     if not cards:
         return pd.DataFrame({"shadow": [], "champion": []})
     whole = whole_days(added_up(coverages), product.label.coverage_at_least)
@@ -100,7 +108,7 @@ def _losses(view: AsOf, days: list[date], rows: pd.DataFrame) -> pd.DataFrame:
 
 def judge(found: Trial, product: Product) -> list[Gate]:
     """The safety check: four readings, in the order in which they decide."""
-    return [_sound(found), _latency(found, product), _distribution(found, product), _harm(found, product)]
+    return [_sound(found, product), _latency(found, product), _distribution(found, product), _harm(found, product)]
 
 
 def decide(readings: list[Gate], product: Product) -> tuple[str, Gate] | None:
@@ -149,9 +157,9 @@ def _days(found: Trial) -> str:
     return f"{len(found.losses)} whole mature day{'' if len(found.losses) == 1 else 's'}"
 
 
-def _sound(found: Trial) -> Gate:
-    """Every row has a score between 0 and 1."""
-    missing = found.rows[found.rows.score.isna()]
+def _sound(found: Trial, product: Product) -> Gate:
+    """Every row has a score that the task takes for sound."""
+    missing = found.rows[found.rows[task_of(product).columns()].isna().any(axis=1)]
     if found.rows.empty:
         return Gate("sound_scores", "hard", "not enough evidence", "No row was asked for yet.")
     if len(missing):
@@ -175,10 +183,11 @@ def _latency(found: Trial, product: Product) -> Gate:
 
 def _distribution(found: Trial, product: Product) -> Gate:
     """Its scores are spread as the champion's of the same rows."""
-    both, bound = found.rows.dropna(subset=["score", "champion"]), product.shadow.psi
+    task, bound = task_of(product), product.shadow.psi
+    both = found.rows.dropna(subset=[*task.columns(), *task.columns("champion")])
     if both.empty:
         return Gate("distribution", "guard", "not enough evidence", "No row was scored by both.", bound=bound)
-    moved = scores_psi(both.champion.to_numpy(), both.score.to_numpy())
+    moved = scores_psi(task.watched(task.from_table(both, "champion")), task.watched(task.from_table(both)))
     verdict: Verdict = "pass" if moved <= bound else "fail"
     state = "within" if verdict == "pass" else "over"
     said = f"Against the champion's scores of {len(both):,} rows the stability index is {moved:.3f}, {state} {bound:g}."

@@ -12,6 +12,7 @@ from evergreen.evaluation import summarize
 from evergreen.ledger import Entry
 from evergreen.monitoring import SCORER_NAMES, SCORERS, live_rows
 from evergreen.promotion import ROLLED_BACK, asked_for_by, decisions
+from evergreen.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _champion_days(view: AsOf) -> list[date]:
 def _compare(view: AsOf, days: list[date]) -> dict[str, dict[str, Any]]:
     if not days:
         return {}
-    rows = live_rows(view, days).rows
+    rows, task = live_rows(view, days).rows, task_of(view.product)
     compared = {scorer: SCORERS[scorer] for scorer in SCORER_NAMES}
-    rows = rows[rows[list(compared.values())].notna().all(axis=1)]
-    return {scorer: summarize(rows, rows[column].to_numpy(), view.product) for scorer, column in compared.items()}
+    rows = rows.dropna(subset=[column for name in compared.values() for column in task.columns(name)])
+    return {scorer: summarize(rows, task.from_table(rows, name), view.product) for scorer, name in compared.items()}

@@ -14,6 +14,7 @@ from evergreen.errors import NotEnoughEvidence, StorageError
 from evergreen.failure_cases import cases, confident_errors
 from evergreen.golden import golden_days
 from evergreen.ledger import Entry
+from evergreen.tasks import task_of
 from evergreen.wide import among
 
 COLUMNS_OF_IDENTITY = ["day", "label"]
@@ -73,7 +74,7 @@ def first_needed_day(product: Product, day: date) -> date:
 
 
 def manifest(view: AsOf, rows: MatureRows, days: list[date], left_out: Iterable[str] = ()) -> dict[str, Any]:
-    """What identifies a set of rows without copying it: days, counts, base rate and a digest of ids, days, labels and features.
+    """What identifies a set of rows without copying it: days, counts, prior (`base_rate`) and a digest of ids, days, labels and features.
 
     `left_out` are ids that do not belong to the set, whatever their day; the manifest names those of its days.
     """
@@ -90,7 +91,7 @@ def manifest(view: AsOf, rows: MatureRows, days: list[date], left_out: Iterable[
         "rows": len(kept),
         "pending": int(chosen.coverage.mature.sum() - chosen.coverage.labelled.sum()),
         "coverage": chosen.share_labelled(),
-        "base_rate": float(kept.label.mean()) if len(kept) else None,
+        "base_rate": task_of(product).prior(kept.label) if len(kept) else None,
         "empty_inputs": [name for name in product.features.names if kept[name].isna().all()],
         "digest": digest_frame(kept[columns]),
     }

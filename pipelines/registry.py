@@ -226,8 +226,10 @@ class Registry(dg.ConfigurableResource):
         import mlflow
         from mlflow.models import infer_signature
 
+        from evergreen.models import answering
         from evergreen.trust import types_in
 
+        method = answering(pipeline)
         tags = {**run.tags, "evergreen.decision": run.decision, "evergreen.role": run.role}
         with mlflow.start_run(
             experiment_id=self._experiment(client, run.product),
@@ -242,9 +244,9 @@ class Registry(dg.ConfigurableResource):
                 name="model",
                 serialization_format="skops",
                 skops_trusted_types=types_in(pipeline),
-                signature=infer_signature(example, pipeline.predict_proba(example)),
+                signature=infer_signature(example, getattr(pipeline, method)(example)),
                 pip_requirements=REQUIREMENTS,
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn=method,
             )
             self._ensure_registered_model(client, run.product)
             version = client.create_model_version(

@@ -20,6 +20,7 @@ from evergreen.periods import ONE_DAY
 from evergreen.promotion import ROLLED_BACK, decisions, sentence, serving_as_of
 from evergreen.stages import Stage, Waiting, stages, waiting
 from evergreen.summary import Summary, summarize_life
+from evergreen.tasks import task_of
 from pipelines.resources import Home
 
 console = Console(highlight=False)
@@ -65,7 +66,7 @@ def print_summary(product: Product, home: Home, last: date) -> None:
     entries = [entry for entry in home.promotions(product).entries() if entry["as_of"] <= str(last)]
     summary = summarize_life(AsOf(home.store(product), product, last), entries)
     console.print(_counts(product, summary, last))
-    console.print(_live(summary) if summary.live else "No champion has served a day whose labels are due yet.")
+    console.print(_live(product, summary) if summary.live else "No champion has served a day whose labels are due yet.")
     console.print(
         f"Look further: make ui · evergreen status {product.name} · evergreen explain {product.name} --prediction ID · "
         f"{home.store(product).root / 'reports' / f'{last}.html'}",
@@ -88,12 +89,13 @@ def _counts(product: Product, summary: Summary, last: date) -> Table:
     return table
 
 
-def _live(summary: Summary) -> Table:
+def _live(product: Product, summary: Summary) -> Table:
     rows = next(iter(summary.live.values()))["rows"]
+    words = task_of(product).words
     table = Table(
         "live, on mature rows",
-        "AUC",
-        "log-loss",
+        words.ranking,
+        words.loss,
         "cost a row",
         title=f"{rows:,} rows of {len(summary.live_days)} days that a champion served",
     )
@@ -178,15 +180,13 @@ def _waiting(product: Product, found: Waiting, stage: Stage) -> str:
 def print_explanation(found: Explanation, product: Product) -> None:
     made = found.prediction
     tree = Tree(f"[b]{made['id']}[/b], {product.time.event} {made['event_time']}")
-    action = product.decision.action if made["action"] else "leave"
-    tree.add(
-        f"prediction: {made['score']:.4f}, threshold {made['threshold']:.4f}, {action}; made for {made['predict_at']}"
-    )
+    task = task_of(product)
+    tree.add(f"prediction: {task.explain(made, product.decision.action)}; made for {made['predict_at']}")
     label = found.label
     tree.add(
         "label: nothing known"
         if label is None
-        else f"label: {label['label']:g}, known at {label['known_at']}, entered on {label['entered_on']}"
+        else f"label: {task.show_label(label['label'])}, known at {label['known_at']}, entered on {label['entered_on']}"
     )
     row = tree.add(f"row: accepted in the batch of {found.day}")
     row.add(", ".join(f"{name}={found.row[name]}" for name in product.features.names))

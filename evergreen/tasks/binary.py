@@ -24,7 +24,9 @@ class Binary(Task):
         gap="the gap between mean score and base rate",
         answer="If so",
         prior="base rate",
+        served="the probability of the label",
     )
+    action_column: ClassVar[tuple[str, str]] = ("bool", "whether the score reaches the threshold")
 
     def threshold(self) -> float:
         """The probability at which acting and not acting cost the same, for calibrated scores.
@@ -39,7 +41,7 @@ class Binary(Task):
         assert then.probability is not None, "the product file was validated"
         return then.probability
 
-    def decide(self, scores: Floats, threshold: float | None) -> "np.ndarray[Any, Any]":
+    def decide(self, scores: Floats, threshold: float | None) -> Any:
         return scores >= (self.threshold() if threshold is None else threshold)
 
     def check(self, scores: Floats, rows: int) -> None:
@@ -92,6 +94,9 @@ class Binary(Task):
         from sklearn.metrics import roc_auc_score
 
         return float(roc_auc_score(labels, scores))
+
+    def of_day(self, made: pd.DataFrame) -> dict[str, float | int | str | None]:
+        return {**super().of_day(made), "actions": int(made.action.sum())}
 
     def show(self, mean: float) -> str:
         return f"{mean:.0%}"

@@ -29,7 +29,9 @@ class Multiclass(Task):
         gap="the gap between the confidence in the decided class and how often it is right",
         answer="With the answer",
         prior="shares of the classes",
+        served="the probability of the class",
     )
+    action_column: ClassVar[tuple[str, str]] = ("str", "the class of least expected cost")
 
     @cached_property
     def matrix(self) -> Floats:
@@ -69,8 +71,8 @@ class Multiclass(Task):
         """The position of each row's class of least expected cost."""
         return np.asarray((scores @ self.matrix).argmin(axis=1))
 
-    def decide(self, scores: Floats, threshold: float | None) -> "np.ndarray[Any, Any]":
-        return np.array(self.classes, dtype=object)[self.decided(scores)]
+    def decide(self, scores: Floats, threshold: float | None) -> Any:
+        return pd.array(np.array(self.classes, dtype=object)[self.decided(scores)], dtype="str")
 
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows, len(self.classes)))
@@ -124,7 +126,11 @@ class Multiclass(Task):
 
     def watched(self, scores: Floats) -> pd.Series:
         """The class that was decided for."""
-        return pd.Series(self.decide(scores, None), dtype="str")
+        return pd.Series(self.decide(scores, None))
+
+    def of_day(self, made: pd.DataFrame) -> dict[str, float | int | str | None]:
+        counts = made.action.value_counts().reindex(list(self.classes), fill_value=0)
+        return {"decided": ", ".join(f"{name}: {count:,}" for name, count in counts.items())}
 
     def show(self, mean: float) -> str:
         return f"{mean:.0%}"

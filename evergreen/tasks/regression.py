@@ -28,7 +28,9 @@ class Regression(Task):
         gap="the gap between mean prediction and mean label, in spreads,",
         answer="With the answer",
         prior="mean label",
+        served="the number that is expected",
     )
+    action_column: ClassVar[tuple[str, str]] = ("float64", "the number that is acted on: the score")
 
     @property
     def unit(self) -> float:  # type: ignore[override]
@@ -42,7 +44,7 @@ class Regression(Task):
         assert then.value is not None, "the product file was validated"
         return then.value
 
-    def decide(self, scores: Floats, threshold: float | None) -> "np.ndarray[Any, Any]":
+    def decide(self, scores: Floats, threshold: float | None) -> Any:
         return scores
 
     def check(self, scores: Floats, rows: int) -> None:

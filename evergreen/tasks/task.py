@@ -21,7 +21,8 @@ class Words:
     """A task's own words, in sentences that people read.
 
     `loss` and `ranking` are what `log_loss` and `roc_auc` are called; `label` and `score` what the means of these two say of a group
-    of rows; `gap` what lies between them; `answer` leads from the question to the action; `prior` is the heuristic's answer.
+    of rows; `gap` what lies between them; `answer` leads from the question to the action; `prior` is the heuristic's answer;
+    `served` is what a score is.
     """
 
     loss: str
@@ -31,12 +32,15 @@ class Words:
     gap: str
     answer: str
     prior: str
+    served: str
 
 
 class Task(ABC):
     """Labels are floats, one a row; scores have one number a row, or one for each class."""
 
     words: ClassVar[Words]
+    action_column: ClassVar[tuple[str, str]]
+    """Type and meaning of the decision in the table of predictions."""
     unit: float = 1.0
     """In what the gap between mean score and mean label is measured."""
 
@@ -80,7 +84,7 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def decide(self, scores: Floats, threshold: float | None) -> "np.ndarray[Any, Any]":
+    def decide(self, scores: Floats, threshold: float | None) -> Any:
         """The decision for each row, as the table of predictions keeps it."""
 
     @abstractmethod
@@ -113,6 +117,10 @@ class Task(ABC):
     def watched(self, scores: Floats) -> pd.Series:
         """One value a row by whose distribution drift of the prediction is judged."""
         return pd.Series(scores)
+
+    def of_day(self, made: pd.DataFrame) -> dict[str, float | int | str | None]:
+        """A day's predictions in a few numbers; None for a mean over no row."""
+        return {"mean_score": float(made.score.mean()) if len(made) else None}
 
     @abstractmethod
     def show(self, mean: float) -> str:

@@ -70,7 +70,9 @@ def store(tmp_path):
         made = Scored(np.full(len(rows), 0.4), by, {"version": 90 if number == 5 else 2})
         store.write("predictions", day(number), predictions(rows, made, {}, product, None))
         if number >= 4:
-            store.write(TABLE, day(number), scores_table(rows.order_id.rename("id"), 4, (np.full(20, 0.3), None), 0.01))
+            store.write(
+                TABLE, day(number), scores_table(rows.order_id.rename("id"), 4, (np.full(20, 0.3), None), 0.01, product)
+            )
     ledger, serving = store.ledger("promotions"), {}
     for number, outcome, record in [(2, PROMOTED, CHAMPION), (3, IN_SHADOW, SHADOW)]:
         serving = serving_after(outcome, serving, record, BASELINE, 0.3)
