@@ -2,6 +2,7 @@
 
 EvergreenError
 ├── ConfigError          a YAML file breaks a rule
+├── AnswerNeeded         a survey cannot know something, and no flag says it
 ├── SourceError          a delivery cannot be read
 ├── DatabaseError        a database does not open, or does not answer a query
 ├── StorageError
@@ -27,6 +28,15 @@ class EvergreenError(Exception):
 
 class ConfigError(EvergreenError):
     pass
+
+
+class AnswerNeeded(EvergreenError):
+    """`key` is what is asked for: the flag --KEY answers; `suggestion` is the best guess, None where there is none."""
+
+    def __init__(self, key: str, question: str, suggestion: str | None = None) -> None:
+        flag = f"--{key.replace('_', '-')}"
+        super().__init__(f"{question} Say it with {flag}" + (f", such as {flag} {suggestion}" if suggestion else ""))
+        self.key, self.question, self.suggestion = key, question, suggestion
 
 
 class SourceError(EvergreenError):

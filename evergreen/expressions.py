@@ -23,7 +23,7 @@ def names_in(when: str) -> set[str]:
 def columns_in(when: str, columns: Iterable[str]) -> list[str]:
     """Those of the columns that an expression speaks of; one whose name is no identifier stands in backticks there."""
     names = names_in(when)
-    return [column for column in columns if _identifier(column) in names]
+    return [column for column in columns if identifier(column) in names]
 
 
 def evaluate(when: str, rows: pd.DataFrame, key: str = "label.when", of: str = "delivered outcomes") -> pd.Series:
@@ -90,7 +90,7 @@ def _uses(columns: pd.Index, when: str) -> dict[str, str]:
     A missing boolean is missing in a comparison with a number too.
     """
     uses = dict.fromkeys(columns, "boolean")
-    named = {_identifier(name): name for name in columns}
+    named = {identifier(name): name for name in columns}
     parts = [(part, list(ast.walk(part))) for part in ast.walk(_parsed(when))]
     calculations = [nodes for part, nodes in parts if isinstance(part, ast.BinOp)]
     texts = [nodes for part, nodes in parts if isinstance(part, ast.Compare | ast.Call) and any(map(_is_text, nodes))]
@@ -102,11 +102,11 @@ def _uses(columns: pd.Index, when: str) -> dict[str, str]:
 
 def _parsed(when: str) -> ast.Expression:
     """The expression as pandas reads it: `&` and `|` bind like `and` and `or`, and a name with blanks stands in backticks."""
-    plain = re.sub(r"`([^`]*)`", lambda quoted: _identifier(quoted[1]), when.strip())
+    plain = re.sub(r"`([^`]*)`", lambda quoted: identifier(quoted[1]), when.strip())
     return ast.parse(plain.replace("&", " and ").replace("|", " or "), mode="eval")
 
 
-def _identifier(name: object) -> str:
+def identifier(name: object) -> str:
     return str(name) if str(name).isidentifier() else "_" + re.sub(r"\W", "_", str(name))
 
 

@@ -1,0 +1,270 @@
+"""The product file of a surveyed table: commented, with each guess and how sure it is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from textwrap import wrap
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from evergreen.config import CsvFormat, TableSource
+from evergreen.durations import format_duration
+from evergreen.errors import SourceError
+from evergreen.survey.guess import Guess
+from evergreen.survey.survey import Survey
+
+WIDTH = 118
+NO_LESS = 4
+UNITS = {"hourly": "h", "daily": "d", "weekly": "w", "monthly": "mo"}
+FRESHNESS = {"hourly": "2h", "daily": "26h", "weekly": "8d", "monthly": "32d"}
+TRAINED_AND_JUDGED = {"hourly": (336, 168), "daily": (28, 14), "weekly": (26, 8), "monthly": (24, 6)}
+LENGTH = {"hourly": 1 / 24, "daily": 1.0, "weekly": 7.0, "monthly": 28.0}
+WORTH_IT = 0.99
+SLICES_AT_MOST = 2
+SLICE_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Told:
+    """What no table says."""
+
+    question: str
+    owner: str
+    action: str = "act on it"
+
+
+def product_text(name: str, found: Survey, source: TableSource, told: Told, grows: bool) -> str:
+    """The file; `grows` means that the table gets new rows, so that the product has no end."""
+    at_least, window = windows(found)
+    unit = UNITS[found.cadence.value]
+    lines = [
+        *_comment(f"Written by `evergreen new` from a table of {found.rows:,} rows and {len(found.columns)} columns. Each guess says how "
+                  "sure it is: sure, likely, or guess, which needs a look."),
+        *[line for note in found.notes for line in _comment(f"- {note}")],
+        "version: 2",
+        f"name: {name}",
+        f"question: {_scalar(told.question)}",
+        f"owner: {_scalar(told.owner)}",
+        f"task: {found.label.task.value}{_why(found.label.task)}",
+        "decision:",
+        f"  action: {_scalar(told.action)} # what is done with a prediction: say it in your words",
+        *_decision(found),
+        f"service_levels: {{freshness: {FRESHNESS[found.cadence.value]}, scoring_latency_p99: 50ms}}",
+        *_source(found, source),
+        "time:",
+        f"  event: {_scalar(found.event.value)}{_why(found.event)}",
+        "  predict_before: 0s # how long before its event a row is predicted: then every feature has to be known",
+        *_cadence(found),
+        f"  start: {found.start}",
+        *_end(found, grows),
+        f"  timezone: {found.timezone} # where a period begins and ends, and of times without a zone",
+        *_id(found),
+        *_label(found),
+        *_features(found),
+        *_validation(found),
+        "training:",
+        f"  at_least: {at_least}{unit} # of {found.periods} {found.cadence.value} periods in the table",
+        "  model: {kind: xgboost, n_estimators: 100, max_depth: 6}",
+        *_evaluation(found, window, unit),
+        "retraining: {schedule: weekly}",
+        *_heuristic(found),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def windows(found: Survey) -> tuple[int, int]:
+    """Periods to train on and to judge by, as the length of history allows. Raises SourceError where it allows none."""
+    maturing = -(-found.known.value.matures_after // timedelta(days=LENGTH[found.cadence.value]))
+    usable = found.periods - maturing
+    trained, judged = TRAINED_AND_JUDGED[found.cadence.value]
+    if usable < 2 * NO_LESS + 1:
+        raise SourceError(
+            f"the table spans {found.periods} {found.cadence.value} period(s), of which the last {maturing} have no label yet: at least "
+            f"{2 * NO_LESS + 1 + maturing} are needed, to train on {NO_LESS} and judge by {NO_LESS} others; add rows, or choose a shorter "
+            "period with --cadence"
+        )
+    return min(trained, max(NO_LESS, int(usable * 0.4))), min(judged, max(NO_LESS, int(usable * 0.25)))
+
+
+def _decision(found: Survey) -> list[str]:
+    truth = found.truth
+    if found.label.task.value == "binary":
+        share = float(truth.mean())
+        miss = float(f"{1 / share:.2g}")
+        always, never = 1.0, share * miss
+        return [
+            *_comment(
+                f"placeholders, to be replaced by what it really costs: acting costs 1, and missing a positive ({share:.1%} of rows) "
+                f"{miss:g}, so that always acting ({always:.2f} a row) and never acting ({never:.2f}) cost about the same, and a model "
+                "earns the difference",
+                2,
+            ),
+            f"  costs: {{true_positive: 1, false_positive: 1, false_negative: {miss:g}, true_negative: 0}}",
+            "  currency: points",
+            *_good_enough(min(always, never), "the better of always and never acting"),
+        ]
+    if found.label.task.value == "multiclass":
+        commonest = float(truth.value_counts(normalize=True).max())
+        return [
+            *_comment("a placeholder: each wrong class costs 1; a matrix says which mistakes are worse", 2),
+            "  costs: {wrong: 1}",
+            "  currency: points",
+            *_good_enough(1 - commonest, f"always answering the commonest class, {commonest:.1%} of rows"),
+        ]
+    return [
+        *_comment("a placeholder: a unit too much costs as much as a unit too little", 2),
+        "  costs: {over: 1, under: 1}",
+        "  currency: points",
+        *_good_enough(float((truth - truth.median()).abs().mean()), f"always answering the median, {truth.median():g}"),
+    ]
+
+
+def _good_enough(bound: float, what: str) -> list[str]:
+    return [f"  good_enough: {{metric: expected_cost, at_most: {bound * WORTH_IT:.4g}}} # {what} costs {bound:.4g} a row"]
+
+
+def _source(found: Survey, source: TableSource) -> list[str]:
+    place = next((key, value) for key, value in (("path", source.path), ("url", source.url), ("query", source.query)) if value)
+    lines = ["source:", "  kind: table", f"  {place[0]}: {_scalar(place[1])}"]
+    if source.url_from:
+        lines.append(f"  url_from: {source.url_from}")
+    lines += ["  outcomes: # known only with the outcome: never delivered with the events"] if source.outcomes else []
+    lines += [f"    - {_scalar(name)}{_why(found.outcomes.get(name))}" for name in source.outcomes]
+    if source.known_after is not None:
+        lines.append(f"  known_after: {format_duration(source.known_after)}{_why(found.known)}")
+    if source.time_format:
+        lines.append(f"  time_format: {_scalar(source.time_format)}")
+    if source.number_rows:
+        lines.append(f"  number_rows: true{_why(found.id)}")
+    if source.csv != CsvFormat():
+        written = source.csv.model_dump(exclude_defaults=True)
+        lines.append(f"  csv: {_scalar(written)}")
+    return lines
+
+
+def _cadence(found: Survey) -> list[str]:
+    if found.cadence.value == "daily":
+        return _comment(f"one period a day{_why(found.cadence).removeprefix(' #')}", 2) if found.cadence.why else []
+    return [f"  cadence: {found.cadence.value}{_why(found.cadence)}"]
+
+
+def _end(found: Survey, grows: bool) -> list[str]:
+    if grows:
+        return []
+    return [f"  end: {found.end} # the table's last event; without this line the product goes on, and the table has to grow"]
+
+
+def _id(found: Survey) -> list[str]:
+    return [f"id: {_scalar(id_column(found))}" + (_why(found.id) if found.id.value else " # the position in the table")]
+
+
+def id_column(found: Survey) -> str:
+    """The column of the id; where the table has none, a name that it does not use."""
+    return found.id.value or _unused("row_number", found)
+
+
+def known_column(found: Survey) -> str:
+    """The column of the outcomes that says when they were known."""
+    return found.known.value.column or _unused("known_at", found)
+
+
+def _unused(name: str, found: Survey) -> str:
+    return name if name not in found.columns else f"evergreen_{name}"
+
+
+def _label(found: Survey) -> list[str]:
+    label, known = found.label, found.known.value
+    key = "when" if label.task.value == "binary" else "value"
+    lines = ["label:", f"  {key}: {_scalar(label.expression.value)}{_why(label.expression)}"]
+    if label.classes:
+        lines.append(f"  classes: {_scalar(label.classes)}")
+    if label.task.value == "regression":
+        lines.append(f"  spread: {found.truth.std():.4g} # the label's standard deviation, the unit in which errors are judged")
+    why = _why(found.known) if known.column else " # the event's time and source.known_after"
+    return [
+        *lines,
+        f"  known_at: {_scalar(known_column(found))}{why}",
+        f"  matures_after: {format_duration(known.matures_after)} # when a label is due"
+        + (", 99% of them are known by then" if known.column else ""),
+        f"  matched_for: {format_duration(known.matched_for)}",
+    ]
+
+
+def _features(found: Survey) -> list[str]:
+    lines = ["features:"]
+    numeric = [*found.features["numeric"], *_of_numbers(found, found.features["boolean"])]
+    words = [*found.features["categorical"], *(name for name in found.features["boolean"] if name not in numeric)]
+    lines += _list("numeric", numeric) + _list("categorical", words)
+    if found.suspects:
+        lines += _comment("a look is worth it: known before the event? if not, move it to source.outcomes", 2)
+        lines += [line for name, why in found.suspects.items() for line in _comment(f"- {name}: {why}", 2)]
+    if found.left_out:
+        lines += _comment("left out:", 2)
+        lines += [line for name, why in found.left_out.items() for line in _comment(f"- {name}: {why}", 2)]
+    return lines
+
+
+def _of_numbers(found: Survey, names: Iterable[str]) -> list[str]:
+    return [name for name in names if pd.api.types.is_numeric_dtype(found.columns[name].values)]
+
+
+def _list(key: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    text = ", ".join(_scalar(name) for name in names)
+    if len(text) < WIDTH - 20:
+        return [f"  {key}: [{text}]"]
+    return [f"  {key}:", "    [", *(f"      {line}" for line in wrap(text, WIDTH - 8, break_long_words=False)), "    ]"]
+
+
+def _validation(found: Survey) -> list[str]:
+    usual = found.counts.iloc[1:-1] if found.periods > 3 else found.counts
+    low, high = int(usual.min()), int(usual.max())
+    at_least = max(0, min(low // 2, int(found.counts.iloc[[0, -1]].min())))
+    return [
+        "validation:",
+        f"  rows_per_period: {{at_least: {at_least}, at_most: {3 * high}}} # there were {low:,} to {high:,}; outside, a period is refused",
+    ]
+
+
+def _evaluation(found: Survey, window: int, unit: str) -> list[str]:
+    rows = window * found.rows / found.periods
+    slices = []
+    for name in found.features["categorical"]:
+        shares = found.columns[name].values.value_counts(normalize=True)
+        if len(slices) < SLICES_AT_MOST and 2 <= len(shares) <= 6 and shares.iloc[0] * rows >= SLICE_ROWS:
+            slices.append(name)
+    return [f"evaluation: {{window: {window}{unit}" + (f", slices: {_scalar(slices)}" if slices else "") + "}"]
+
+
+def _heuristic(found: Survey) -> list[str]:
+    truth = found.truth
+    if found.label.task.value == "binary":
+        return [f"heuristic: {{before_training: {truth.mean():.3g}}} # the share of positives in the table"]
+    if found.label.task.value == "regression":
+        return [f"heuristic: {{before_training: {truth.median():.4g}}} # the label's median in the table"]
+    shares = truth.value_counts(normalize=True)
+    declared = {name: round(float(shares.get(code, 0.0)), 4) for code, name in enumerate(found.label.classes)}
+    largest = max(declared, key=lambda name: declared[name])
+    declared[largest] = round(declared[largest] + 1 - sum(declared.values()), 4)
+    return [f"heuristic: {{before_training: {_scalar(declared)}}} # the shares of the classes in the table"]
+
+
+def _why(guess: Guess[Any] | None) -> str:
+    return f" # {guess.sure}: {_one_line(guess.why)}" if guess is not None else ""
+
+
+def _comment(text: str, indent: int = 0) -> list[str]:
+    margin = " " * indent
+    return [f"{margin}# {line}" for line in wrap(_one_line(text), WIDTH - indent)]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML in one line."""
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False).removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,120 @@
+"""Columns that know the outcome: by their name, by when they are filled, by their time, or because one alone predicts the label."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evergreen.survey.columns import Column
+from evergreen.survey.guess import Guess
+
+TOLD_LATER = re.compile(
+    r"(^|_)(actual|final|outcome|result|resolved|resolution|closed|closing|completed|refund|chargeback|cancell?ed|diverted|"
+    r"arrived|arrival|arr|delivered|returned|realized|realised|observed|ended)(_|$)",
+    re.IGNORECASE,
+)
+LEAKS_FROM = 0.95
+SUSPECT_FROM = 0.85
+EARLIER_SHARE = 0.7
+BINS = 20
+SMOOTHING = 5.0
+ROWS_LOOKED_AT = 50_000
+ROWS_NEEDED = 50
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The label as numbers, missing where there is none: a class of two or more as its code, or a quantity."""
+
+    values: pd.Series
+    task: str
+
+
+def find_outcomes(columns: list[Column], truth: Truth, happened: pd.Series) -> dict[str, Guess[str]]:
+    """Columns that look known only with the outcome, each with the reason; the guess's value is `outcome` or `suspect`."""
+    found = {}
+    for column in columns:
+        guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column, truth, happened)
+        if guess is None and TOLD_LATER.search(column.name):
+            guess = Guess("outcome", "guess", "its name speaks of what came of the event")
+        if guess is not None:
+            found[column.name] = guess
+    return found
+
+
+def _of_time(column: Column, happened: pd.Series) -> Guess[str] | None:
+    if column.kind != "time":
+        return None
+    both = column.values.notna() & happened.notna()
+    later = (column.values[both] > happened[both]).mean() if both.any() else 0.0
+    if later > 0.01:
+        return Guess("outcome", "likely", f"a time later than the event in {later:.0%} of rows")
+    return None
+
+
+def _of_filling(column: Column, truth: Truth) -> Guess[str] | None:
+    unknown = truth.values.isna()
+    if not 10 <= unknown.sum() or not column.values[unknown].isna().all() or column.missing > 0.9:
+        return None
+    return Guess("outcome", "likely", "empty wherever the label is missing")
+
+
+def _of_power(column: Column, truth: Truth, happened: pd.Series) -> Guess[str] | None:
+    power = alone(column, truth, happened)
+    if power is None or power < SUSPECT_FROM:
+        return None
+    words = f"alone it ranks later rows almost as the label does ({power:.3f}, where 0.5 is chance)"
+    if power >= LEAKS_FROM:
+        return Guess("outcome", "likely", words)
+    return Guess("suspect", "guess", f"alone it ranks later rows unusually well ({power:.3f}, where 0.5 is chance)")
+
+
+def alone(column: Column, truth: Truth, happened: pd.Series) -> float | None:
+    """How well a column alone ranks the last rows in time by the label, learned from the first; None without enough of them.
+
+    The chance that of two rows the order is right: for classes, the mean over each against the rest. A value's answer is the mean
+    label of the earlier rows in its bin.
+    """
+    known = truth.values.notna() & happened.notna()
+    order = happened[known].sort_values(kind="stable").index
+    order = order[:: max(1, len(order) // ROWS_LOOKED_AT)]
+    cut = int(len(order) * EARLIER_SHARE)
+    if cut < ROWS_NEEDED or len(order) - cut < ROWS_NEEDED / 2:
+        return None
+    bins, label = _binned(column, order, cut), truth.values.loc[order].to_numpy()
+    if truth.task != "multiclass":
+        return _ranked(bins, label, cut)
+    powers = [_ranked(bins, (label == code).astype(float), cut) for code in np.unique(label)]
+    counted = [power for power in powers if power is not None]
+    return float(np.mean(counted)) if counted else None
+
+
+def _binned(column: Column, order: pd.Index, cut: int) -> np.ndarray:
+    """A bin for each row, by what the earlier rows show; a missing value is a bin too."""
+    values = column.values.loc[order]
+    if column.kind == "time":
+        values = values.astype("int64").where(values.notna()).astype("float64")
+    if pd.api.types.is_numeric_dtype(values):
+        edges = np.unique(np.nanquantile(values.iloc[:cut], np.linspace(0, 1, BINS + 1))) if values.iloc[:cut].notna().any() else []
+        return np.where(values.isna(), -1, np.searchsorted(edges, values.to_numpy(), side="left"))
+    common = pd.Index(values.iloc[:cut].value_counts().index[:500])
+    return np.where(values.isna(), -1, common.get_indexer(values) + 1)
+
+
+def _ranked(bins: np.ndarray, label: np.ndarray, cut: int) -> float | None:
+    """How often two later rows of different labels are in the order of their bins' earlier means; ties count half."""
+    from scipy.stats import kendalltau
+
+    earlier = pd.DataFrame({"bin": bins[:cut], "label": label[:cut]}).groupby("bin").label.agg(["sum", "count"])
+    prior = label[:cut].mean()
+    means = (earlier["sum"] + SMOOTHING * prior) / (earlier["count"] + SMOOTHING)
+    answers, truth = pd.Series(bins[cut:]).map(means).fillna(prior).to_numpy(), label[cut:]
+    if len(np.unique(truth)) < 2:
+        return None
+    if len(np.unique(truth)) > 2:
+        return float((kendalltau(answers, truth, variant="c").statistic + 1) / 2)
+    ranks = pd.Series(answers).rank().to_numpy()
+    positives = truth == truth.max()
+    count = positives.sum()
+    return float((ranks[positives].sum() - count * (count + 1) / 2) / (count * (len(truth) - count)))

@@ -1,0 +1,287 @@
+"""The survey of a table: everything that a product file needs, guessed or asked for."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pandas as pd
+
+from evergreen.durations import format_duration
+from evergreen.errors import AnswerNeeded, ConfigError, SourceError
+from evergreen.product_files import near_miss
+from evergreen.survey.columns import Column, look_at_columns
+from evergreen.survey.guess import Guess, said
+from evergreen.survey.label import LabelFound, find_label, guess_label
+from evergreen.survey.leaks import Truth, alone, find_outcomes
+from evergreen.survey.reading import Found
+from evergreen.survey.times import guess_cadence, guess_event
+
+ONE_DAY = timedelta(days=1)
+ID_NAMES = ("id", "uuid", "guid", "key", "number", "no", "nr", "code", "ref")
+FEATURES_AT_MOST = 60
+USED = ("numeric", "boolean", "categorical")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user said; None, or nothing, where it is left to the survey."""
+
+    label: str | None = None
+    event_time: str | None = None
+    id: str | None = None
+    task: str | None = None
+    positive: str | None = None
+    known_at: str | None = None
+    known_after: timedelta | None = None
+    cadence: str | None = None
+    timezone: str = "UTC"
+    outcomes: tuple[str, ...] = ()
+    known_before: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """When an outcome is known: by a column, or so long after the event (exactly one is not None); due and matched how long after."""
+
+    column: str | None
+    after: timedelta | None
+    matures_after: timedelta
+    matched_for: timedelta
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A table understood. `id` None means that rows are numbered; `outcomes` have their reasons, and so has what is left out."""
+
+    rows: int
+    columns: dict[str, Column]
+    event: Guess[str]
+    id: Guess[str | None]
+    cadence: Guess[str]
+    label: LabelFound
+    named_label: Guess[str]
+    known: Guess[Known]
+    outcomes: dict[str, Guess[str]]
+    features: dict[str, list[str]]
+    suspects: dict[str, str]
+    left_out: dict[str, str]
+    counts: pd.Series
+    timezone: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def periods(self) -> int:
+        """From the first to the last with rows, both included."""
+        return len(self.counts)
+
+    @property
+    def start(self) -> date:
+        return self.counts.index[0].date()
+
+    @property
+    def end(self) -> date:
+        return self.counts.index[-1].date()
+
+    @property
+    def truth(self) -> pd.Series:
+        """The label as numbers, where it is known."""
+        return self.label.truth.values.dropna()
+
+
+def survey(found: Found, asked: Asked) -> Survey:
+    """Understand a table. Raises AnswerNeeded for what it cannot know, SourceError or ConfigError for what makes no product."""
+    columns = look_at_columns(found.rows, found.csv, asked.timezone)
+    _refuse_strangers(columns, asked)
+    event = _event(columns, asked)
+    happened = columns[event.value].values
+    named_label = _label_name(columns, asked)
+    label = find_label(named_label.value, asked.task, asked.positive, columns, found.rows)
+    identity = _id(columns, asked, event.value)
+    taken = {event.value, identity.value, *label.columns, asked.known_at}
+    others = [column for name, column in columns.items() if name not in taken]
+    outcomes = _outcomes(others, label.truth, happened, asked)
+    known = _known(columns, outcomes, label, happened, asked)
+    suspects = {name: guess.why for name, guess in outcomes.items() if guess.value == "suspect"}
+    withheld = {name: guess for name, guess in outcomes.items() if guess.value == "outcome"}
+    free = [column for column in others if column.name not in withheld and column.name != known.value.column]
+    features, left_out = _features(free, label.truth, happened, asked)
+    cadence = said(asked.cadence) if asked.cadence else guess_cadence(happened, asked.timezone)
+    notes = [*found.notes, *_notes(columns, event.value, label, happened)]
+    return Survey(
+        rows=len(found.rows),
+        columns=columns,
+        event=event,
+        id=identity,
+        cadence=cadence,
+        label=label,
+        named_label=named_label,
+        known=known,
+        outcomes={name: guess for name, guess in withheld.items() if name != known.value.column},
+        features=features,
+        suspects={name: why for name, why in suspects.items() if any(name in names for names in features.values())},
+        left_out=left_out,
+        counts=count_periods(happened, asked.timezone, cadence.value),
+        timezone=asked.timezone,
+        notes=notes,
+    )
+
+
+def count_periods(happened: pd.Series, timezone: str, cadence: str) -> pd.Series:
+    """Rows in each period from the first to the last, named by the moment at which it begins."""
+    local = happened.dropna().dt.tz_convert(timezone).dt.tz_localize(None)
+    periods = local.dt.to_period({"hourly": "h", "daily": "D", "weekly": "W", "monthly": "M"}[cadence])
+    counts = periods.value_counts().sort_index()
+    every = pd.period_range(counts.index[0], counts.index[-1], freq=counts.index.freq)
+    return counts.reindex(every, fill_value=0).set_axis(every.start_time)
+
+
+def _refuse_strangers(columns: Mapping[str, Column], asked: Asked) -> None:
+    named = {
+        "--event-time": [asked.event_time],
+        "--id": [asked.id],
+        "--known-at": [asked.known_at],
+        "--outcomes": asked.outcomes,
+        "--known-before": asked.known_before,
+        "--personal": asked.personal,
+    }
+    for flag, names in named.items():
+        for name in names:
+            if name is not None and name not in columns:
+                raise ConfigError(
+                    f"{flag} {name}: the table has no such column{near_miss(name, list(columns))} (it has: {', '.join(columns)})"
+                )
+
+
+def _event(columns: Mapping[str, Column], asked: Asked) -> Guess[str]:
+    times = {name: column.values for name, column in columns.items() if column.kind == "time"}
+    if asked.event_time:
+        if asked.event_time not in times:
+            column = columns[asked.event_time]
+            raise ConfigError(f"--event-time {column.name}: holds no times that can be read ({column.why})")
+        return said(asked.event_time)
+    guess = guess_event(times, asked.event_time)
+    if guess is None:
+        parts = [name for name in columns if name.lower() in ("year", "month", "day", "hour", "date", "time")]
+        hint = f"; make one of {', '.join(parts)}, such as 2024-01-31T07:00" if len(parts) > 1 else ""
+        raise SourceError(
+            f"no column holds times, and Evergreen lives by them: it has to know when each event happened{hint} "
+            f"(columns: {', '.join(columns)})"
+        )
+    return guess
+
+
+def _label_name(columns: dict[str, Column], asked: Asked) -> Guess[str]:
+    if asked.label:
+        return said(asked.label)
+    guess = guess_label(columns)
+    if guess is None or guess.sure != "likely":
+        raise AnswerNeeded("label", "Which column is to be predicted?", guess.value if guess else None)
+    return guess
+
+
+def _id(columns: Mapping[str, Column], asked: Asked, event: str) -> Guess[str | None]:
+    def repeated(name: str) -> int:
+        return int(columns[name].values.duplicated().sum())
+
+    if asked.id:
+        if repeated(asked.id):
+            example = columns[asked.id].values[columns[asked.id].values.duplicated()].iloc[0]
+            raise SourceError(
+                f"--id {asked.id}: {repeated(asked.id):,} rows repeat an id ({example}), and an id stands for one event for ever: "
+                "remove the doubles, name another column, or leave --id out, and rows are numbered"
+            )
+        return said(asked.id)
+    named = [name for name in columns if _named_like_id(name)]
+    for name in sorted(named, key=lambda name: name.lower() != "id"):
+        if not repeated(name) and columns[name].missing == 0 and name != event:
+            return Guess(name, "sure", "its name, and every row has another value")
+    if named:
+        share = repeated(named[0]) / len(columns[named[0]].values)
+        return Guess(None, "likely", f"{named[0]} repeats in {share:.1%} of rows, so it is no id: rows are numbered")
+    return Guess(None, "likely", "no column is named like an id and differs in every row: rows are numbered")
+
+
+def _named_like_id(name: str) -> bool:
+    words = [word for word in name.lower().replace("-", "_").replace(" ", "_").split("_") if word]
+    return bool(words) and (words[-1] in ID_NAMES or (name.endswith("Id") or name.endswith("ID")))
+
+
+def _outcomes(others: list[Column], truth: Truth, happened: pd.Series, asked: Asked) -> dict[str, Guess[str]]:
+    judged = [column for column in others if column.name not in asked.known_before and column.kind != "empty"]
+    return {**find_outcomes(judged, truth, happened), **{name: Guess("outcome", "sure", "as you said") for name in asked.outcomes}}
+
+
+def _known(
+    columns: Mapping[str, Column], outcomes: Mapping[str, Guess[str]], label: LabelFound, happened: pd.Series, asked: Asked
+) -> Guess[Known]:
+    if asked.known_at:
+        return said(_by_column(columns[asked.known_at], label, happened))
+    if asked.known_after is not None:
+        days = ONE_DAY * max(1, math.ceil(asked.known_after / ONE_DAY))
+        return said(Known(None, asked.known_after, asked.known_after, max(days + ONE_DAY, 8 * ONE_DAY)))
+    labelled = label.truth.values.notna()
+    later = [columns[name] for name in outcomes if columns[name].kind == "time"]
+    told = [column for column in later if column.values[labelled].notna().mean() > 0.95]
+    if told:
+        last = max(told, key=lambda column: (column.values - happened).median())
+        return Guess(_by_column(last, label, happened), "guess", f"{last.name} is the last time in a row: else --known-at")
+    raise AnswerNeeded("known_after", "How long after its event is a row's outcome known?", "1d")
+
+
+def _by_column(column: Column, label: LabelFound, happened: pd.Series) -> Known:
+    if column.kind != "time":
+        raise ConfigError(f"--known-at {column.name}: holds no times that can be read ({column.why})")
+    lag = (column.values - happened)[label.truth.values.notna()].dropna()
+    if not len(lag):
+        raise SourceError(f"{column.name} has no time in any row with a label: name another column with --known-at")
+    matures, matched = (max(1, math.ceil(lag.quantile(share) / pd.Timedelta(days=1))) for share in (0.99, 0.9999))
+    return Known(column.name, None, matures * ONE_DAY, (max(matures, matched) + 1) * ONE_DAY)
+
+
+def _features(
+    free: list[Column], truth: Truth, happened: pd.Series, asked: Asked
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Names by kind, and why each other column is left out."""
+    left_out, used = {}, []
+    for column in free:
+        reason = _why_not(column, asked)
+        if reason:
+            left_out[column.name] = reason
+        else:
+            used.append(column)
+    if len(used) > FEATURES_AT_MOST:
+        power = {column.name: alone(column, truth, happened) or 0.5 for column in used}
+        used = sorted(used, key=lambda column: -power[column.name])
+        left_out |= {column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]}
+        used = used[:FEATURES_AT_MOST]
+    if not used:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "there are no other columns"
+        raise SourceError(f"no column is left to predict from ({reasons})")
+    return {kind: [column.name for column in used if column.kind == kind] for kind in USED}, left_out
+
+
+def _why_not(column: Column, asked: Asked) -> str | None:
+    """Why a column is no feature; None where it is one."""
+    if column.personal and column.kind != "boolean" and column.name not in asked.personal:
+        return f"{column.personal}, personal data: --personal {column.name} uses it nevertheless"
+    if column.kind not in USED:
+        return {"identifier": "tells rows apart, ", "time": "a time, "}.get(column.kind, "") + column.why
+    if _named_like_id(column.name) and column.values.nunique() > 50:
+        return f"named like an id, {column.values.nunique():,} different values"
+    return None
+
+
+def _notes(columns: Mapping[str, Column], event: str, label: LabelFound, happened: pd.Series) -> list[str]:
+    notes = [f"{name}: {columns[name].note}" for name in columns if columns[name].note]
+    if lost := int(happened.isna().sum()):
+        notes.append(f"{lost:,} rows have no readable time in {event} and belong to no period")
+    if unlabelled := int(label.truth.values.isna().sum()):
+        notes.append(f"{unlabelled:,} rows ({unlabelled / len(happened):.1%}) have no label: they are pending, never a class")
+    return notes
+
+
+def spelt(known: Known) -> str:
+    """When the outcome is known, in words."""
+    return f"column {known.column}" if known.column else f"{format_duration(known.after or timedelta(0))} after the event"

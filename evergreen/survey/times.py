@@ -1,0 +1,132 @@
+"""Times in a table: how they are written, which of them is the event's, and the rhythm in which rows fall."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evergreen.survey.guess import Guess
+from evergreen.table_source import as_iso
+from evergreen.validation import OFFSET, to_utc
+
+ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+CLOCKS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
+DAYS = ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%y", "%m/%d/%y", "%d %b %Y",
+        "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"]  # fmt: skip
+FORMATS = [day + clock for day in DAYS for clock in CLOCKS]
+TIMELY = re.compile(r"time|date|day|stamp|epoch|_at$|_on$|^at$|^ts$|_ts$|when", re.IGNORECASE)
+AFTERWARDS = re.compile(
+    r"actual|end|finish|clos|resol|deliver|return|complet|known|outcome|updated|modified|arriv|paid|done|due", re.IGNORECASE
+)
+AT_THE_EVENT = re.compile(r"event|sched|creat|order|start|begin|open|request|depart|pickup|placed|book", re.IGNORECASE)
+SECONDS_OF_THIS_ERA = (3e8, 4e9)
+LOOKED_AT = 2000
+MOSTLY = 0.95
+
+
+@dataclass(frozen=True)
+class Times:
+    """A column of times in UTC; `written` is their format, None for ISO 8601 or times that need no reading."""
+
+    values: pd.Series
+    written: str | None
+    note: str | None
+
+
+def find_times(values: pd.Series, name: str, timezone: str) -> Times | None:
+    """The times that a column holds; None where it holds something else."""
+    if values.dtype.kind == "M":
+        return Times(to_utc(values, timezone), None, None)
+    given = values.dropna()
+    if not len(given):
+        return None
+    if not pd.api.types.is_string_dtype(given):
+        return _counted(values, name)
+    sample = given.sample(min(LOOKED_AT, len(given)), random_state=7).str.strip()
+    if sample.str.fullmatch(ISO).mean() >= MOSTLY:
+        return _times(values, None, _zones(given), timezone)
+    if sample.str.fullmatch(r"\d{9,13}").all():
+        return _counted(values, name)
+    fitting = [written for written in FORMATS if _fits(sample, written)]
+    if sample.str.fullmatch(r"\d{8}").all() and not TIMELY.search(name):
+        return None
+    if not fitting:
+        return None
+    written, note = _one_order(given, fitting)
+    return _times(values, written, note, timezone)
+
+
+def _times(values: pd.Series, written: str | None, note: str | None, timezone: str) -> Times | None:
+    times = to_utc(as_iso(values, written), timezone)
+    return Times(times, written, note) if times.notna().sum() >= MOSTLY * values.notna().sum() else None
+
+
+def _counted(values: pd.Series, name: str) -> Times | None:
+    """Seconds or milliseconds since 1970, where the name speaks of time."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    if not TIMELY.search(name) or not len(numbers.dropna()):
+        return None
+    first, last = SECONDS_OF_THIS_ERA
+    for written, unit in (("unix", 1), ("unix_ms", 1000)):
+        if numbers.dropna().between(first * unit, last * unit).all():
+            return _times(values, written, f"numbers since 1970 ({written})", "UTC")
+    return None
+
+
+def _fits(sample: pd.Series, written: str) -> bool:
+    return pd.to_datetime(sample, format=written, errors="coerce").notna().mean() >= MOSTLY
+
+
+def _one_order(values: pd.Series, fitting: list[str]) -> tuple[str, str | None]:
+    """The format, where day and month could be either: the order in which the column goes back in time least often."""
+    if len(fitting) == 1:
+        return fitting[0], f"written as {fitting[0]}: {values.iloc[0]}"
+    back = {written: (pd.to_datetime(values, format=written, errors="coerce").diff() < pd.Timedelta(0)).mean() for written in fitting}
+    best = min(fitting, key=lambda written: back[written])
+    return best, f"{values.iloc[0]} is read as {best}, but {' or '.join(sorted(set(fitting) - {best}))} would fit too: --time-format"
+
+
+def _zones(values: pd.Series) -> str | None:
+    offsets = values.str.extract(r"[T ].*?(Z|[+-]\d{2}:?\d{2})\s*$")[0]
+    found = sorted(offsets.dropna().unique())
+    naive = int((~values.str.contains(OFFSET)).sum())
+    if found and naive:
+        return f"{naive} of {len(values)} have no time zone and are taken as local; the others say {', '.join(found[:3])}"
+    if len(found) > 1:
+        return f"offsets differ ({', '.join(found[:4])}): all are turned into UTC"
+    return None
+
+
+def guess_event(times: dict[str, pd.Series], asked: str | None) -> Guess[str] | None:
+    """The column with the time of the event; None where no column holds times."""
+    if not times:
+        return None
+    whole = {name: values for name, values in times.items() if values.notna().mean() >= MOSTLY} or times
+    before = [name for name in whole if not AFTERWARDS.search(name)] or list(whole)
+    if len(times) == 1:
+        return Guess(before[0], "sure", "the only column with times")
+    named = [name for name in before if AT_THE_EVENT.search(name)]
+    earliest = min(named or before, key=lambda name: whole[name].astype("int64").where(whole[name].notna()).median())
+    others = ", ".join(name for name in times if name != earliest)
+    if named or len(before) == 1:
+        return Guess(earliest, "likely", f"its name; other times: {others}")
+    return Guess(earliest, "guess", f"the earliest of several times; others: {others}")
+
+
+def guess_cadence(times: pd.Series, timezone: str) -> Guess[str]:
+    """How rows fall: the shortest period of which four of five have rows, and ten at least on average."""
+    local = times.dropna().dt.tz_convert(timezone).dt.tz_localize(None)
+    moments = local.dt.normalize().drop_duplicates().sort_values()
+    gap = moments.diff().median() / pd.Timedelta(days=1) if len(moments) > 1 else 1.0
+    for cadence, code, days in (("daily", "D", 1), ("weekly", "W", 7)):
+        counts = local.dt.to_period(code).value_counts()
+        spanned = (counts.index.max() - counts.index.min()).n + 1
+        share, rows = len(counts) / spanned, len(local) / spanned
+        if share >= 0.8 and (rows >= 10 or gap >= 0.8 * days):
+            sure = "sure" if rows >= 100 and share > 0.95 else "likely"
+            return Guess(cadence, sure, f"{share:.0%} of {PLURALS[cadence]} have rows, {rows:,.0f} on average")
+    months = local.dt.to_period("M").nunique()
+    return Guess("monthly", "guess", f"{len(local):,} rows in {months} months: too few for shorter periods")
+
+
+PLURALS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months"}
