@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -11,9 +12,9 @@ from evergreen.as_of import first_decidable_day
 from evergreen.config import Product, TableSource
 from evergreen.errors import EvergreenError, SourceError
 from evergreen.labeling import read_outcomes
-from evergreen.periods import Periods, days_between
+from evergreen.periods import days_between
 from evergreen.product_files import near_miss
-from evergreen.sources import Delivery, Source
+from evergreen.sources import Delivery, Source, open_source
 from evergreen.table_source import OneTable
 from evergreen.validation import needed_columns, validate
 
@@ -37,15 +38,14 @@ class Sample:
     days: list[date] = field(default_factory=list)
     accepted: list[pd.DataFrame] = field(default_factory=list)
     labels: list[pd.Series] = field(default_factory=list)
-    outcomes: int = 0
+    quarantined: list[pd.Series] = field(default_factory=list)
+    undetermined: list[int] = field(default_factory=list)
 
 
-def check_against_data(product: Product, source: Source, now: date) -> list[Finding]:
-    """What a sample of periods up to `now` says about a product file; empty where all is well."""
-    try:
-        days = sampled_days(product, source, now)
-    except SourceError as problem:
-        return [Finding("wrong", str(problem), "correct the source; --schema-only checks without it")]
+def check_against_data(product: Product, home: Path, now: date) -> list[Finding]:
+    """What a sample of periods up to `now` says about a product file; relative paths start at `home`. Empty where all is well."""
+    source = open_source(product, home)
+    days = sampled_days(product, now)
     found: list[Finding] = []
     sample = Sample()
     for day in days:
@@ -57,12 +57,12 @@ def check_against_data(product: Product, source: Source, now: date) -> list[Find
         found += _of_delivery(delivery, product, day, sample)
     if days and not sample.days:
         return _once(found) if any(finding.how == "wrong" for finding in found) else _unseen(found)
-    found += [*_of_features(sample, product), *_of_labels(sample, product), *_of_slices(sample, product)]
+    found += [*_of_rows(sample, product), *_of_labels(sample, product), *_of_slices(sample, product)]
     found += [*_of_history(product, now), *_of_table(product, source)]
     return _once(found)
 
 
-def sampled_days(product: Product, source: Source, now: date) -> list[date]:
+def sampled_days(product: Product, now: date) -> list[date]:
     """Periods of the product's life up to `now`, evenly spread."""
     last = min(product.time.end or now, now)
     days = days_between(product.time.start, last)
@@ -82,7 +82,9 @@ def _of_delivery(delivery: Delivery, product: Product, day: date, sample: Sample
     absent = [name for name in needed_columns(product) if name not in events.columns]
     for name in absent:
         guess = near_miss(name, list(map(str, events.columns)))
-        yield Finding("wrong", f"events have no column {name}{guess}", f"they have: {', '.join(map(str, events.columns))}")
+        yield Finding(
+            "wrong", f"events have no column {name}{guess}", f"they have: {', '.join(map(str, events.columns))}"
+        )
     if absent:
         return
     sample.days.append(day)
@@ -90,10 +92,8 @@ def _of_delivery(delivery: Delivery, product: Product, day: date, sample: Sample
     if validated.refused:
         what = f"{day} would be refused as a whole: {validated.refused}"
         yield Finding("wrong" if len(events) else "doubtful", what, "widen the rule in validation, or correct the data")
-    elif len(validated.quarantine):
-        reasons = validated.quarantine.reasons.str.split("; ").explode().value_counts()
-        what = f"{day}: {len(validated.quarantine)} of {len(events)} rows would go to quarantine ({reasons.index[0]})"
-        yield Finding("doubtful", what, "correct the data, or the rule in validation")
+    else:
+        sample.quarantined.append(validated.quarantine.reasons.str.split("; ").str[0])
     sample.accepted.append(validated.batch)
     try:
         told = read_outcomes([outcomes], product, day) if len(outcomes.columns) else None
@@ -102,9 +102,7 @@ def _of_delivery(delivery: Delivery, product: Product, day: date, sample: Sample
         return
     if told is not None:
         sample.labels.append(told.usable.label)
-        if told.undetermined:
-            what = f"{day}: {told.undetermined} of {len(outcomes)} outcomes give no label"
-            yield Finding("doubtful", what, "a column that the label needs is missing there; such rows stay pending")
+        sample.undetermined.append(told.undetermined)
 
 
 def _whole(content: object) -> pd.DataFrame:
@@ -115,26 +113,49 @@ def _whole(content: object) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_features(sample: Sample, product: Product) -> Iterator[Finding]:
+def _of_rows(sample: Sample, product: Product) -> Iterator[Finding]:
     rows = pd.concat(sample.accepted, ignore_index=True)
     if not len(rows):
         yield Finding("wrong", "no row of the sampled periods is accepted", "see the findings above")
         return
+    reasons = pd.concat(sample.quarantined).value_counts() if sample.quarantined else pd.Series(dtype="int64")
+    if len(reasons):
+        what = f"{reasons.sum():,} sampled rows would go to quarantine, most of them for: {reasons.index[0]}"
+        yield Finding("doubtful", what, "correct the data, or the rule in validation")
     for name in product.features.names:
         missing = rows[name].isna().mean()
         if missing == 1:
-            yield Finding("wrong", f"feature {name} has no value in any sampled row", "take it out of features, or correct its column")
+            yield Finding(
+                "wrong",
+                f"feature {name} has no value in any sampled row",
+                "take it out of features, or correct its column",
+            )
         elif missing > MOSTLY_MISSING:
-            yield Finding("doubtful", f"feature {name} is missing in {missing:.0%} of sampled rows", "is it known before the event?")
+            yield Finding(
+                "doubtful",
+                f"feature {name} is missing in {missing:.0%} of sampled rows",
+                "is it known before the event?",
+            )
         elif rows[name].nunique() == 1 and len(rows) > 1:
-            yield Finding("doubtful", f"feature {name} is the same in all sampled rows", "it says nothing: take it out of features")
+            yield Finding(
+                "doubtful",
+                f"feature {name} is the same in all sampled rows",
+                "it says nothing: take it out of features",
+            )
 
 
 def _of_labels(sample: Sample, product: Product) -> Iterator[Finding]:
     labels = pd.concat(sample.labels) if sample.labels else pd.Series(dtype="float64")
+    if without := sum(sample.undetermined):
+        what = f"{without:,} of {without + len(labels):,} sampled outcomes give no label"
+        yield Finding(
+            "doubtful", what, "a column that the label needs is missing there; such rows stay pending, and are counted"
+        )
     if not len(labels):
         yield Finding(
-            "doubtful", "no outcome became known in the sampled periods", "look at label.known_at, and at the outcomes' deliveries"
+            "doubtful",
+            "no outcome became known in the sampled periods",
+            "look at label.known_at, and at the outcomes' deliveries",
         )
     elif labels.nunique() == 1:
         what = f"the label is {labels.iloc[0]:g} in all {len(labels):,} sampled outcomes"
@@ -169,14 +190,22 @@ def _of_table(product: Product, source: Source) -> Iterator[Finding]:
     table = source.table()
     repeated = int(table.rows[product.id].duplicated().sum())
     if repeated:
-        yield Finding("wrong", f"{repeated:,} rows repeat an id in {product.id}", "one id is one event: name another, or number_rows: true")
+        yield Finding(
+            "wrong",
+            f"{repeated:,} rows repeat an id in {product.id}",
+            "one id is one event: name another, or number_rows: true",
+        )
     if untimed := int(table.happened.isna().sum()):
         yield Finding(
-            "doubtful", f"{untimed:,} of {len(table.rows):,} rows have no readable {product.time.event}", "they belong to no period"
+            "doubtful",
+            f"{untimed:,} of {len(table.rows):,} rows have no readable {product.time.event}",
+            "they belong to no period",
         )
     early = (table.known < table.happened).sum()
     if early:
-        yield Finding("doubtful", f"{early:,} outcomes are known before their event", "is label.known_at the right column?")
+        yield Finding(
+            "doubtful", f"{early:,} outcomes are known before their event", "is label.known_at the right column?"
+        )
 
 
 def _once(found: list[Finding]) -> list[Finding]:

@@ -13,6 +13,7 @@ from evergreen.config import CsvFormat, TableSource
 from evergreen.durations import format_duration
 from evergreen.errors import SourceError
 from evergreen.survey.guess import Guess
+from evergreen.survey.label import LabelFound
 from evergreen.survey.survey import Survey
 
 WIDTH = 118
@@ -74,6 +75,13 @@ def product_text(name: str, found: Survey, source: TableSource, told: Told, grow
     return "\n".join(lines) + "\n"
 
 
+def question_of(label: LabelFound) -> str:
+    """The question that a label answers, until somebody words it better."""
+    if label.task.value == "binary":
+        return f"Will it come to {label.expression.value}?"
+    return f"Which {label.columns[0]} will it be?" if label.classes else f"What will {label.columns[0]} be?"
+
+
 def windows(found: Survey) -> tuple[int, int]:
     """Periods to train on and to judge by, as the length of history allows. Raises SourceError where it allows none."""
     maturing = -(-found.known.value.matures_after // timedelta(days=LENGTH[found.cadence.value]))
@@ -122,15 +130,25 @@ def _decision(found: Survey) -> list[str]:
 
 
 def _good_enough(bound: float, what: str) -> list[str]:
-    return [f"  good_enough: {{metric: expected_cost, at_most: {bound * WORTH_IT:.4g}}} # {what} costs {bound:.4g} a row"]
+    return [
+        f"  good_enough: {{metric: expected_cost, at_most: {bound * WORTH_IT:.4g}}} # {what} costs {bound:.4g} a row"
+    ]
 
 
 def _source(found: Survey, source: TableSource) -> list[str]:
-    place = next((key, value) for key, value in (("path", source.path), ("url", source.url), ("query", source.query)) if value)
+    place = next(
+        (key, value) for key, value in (("path", source.path), ("url", source.url), ("query", source.query)) if value
+    )
     lines = ["source:", "  kind: table", f"  {place[0]}: {_scalar(place[1])}"]
     if source.url_from:
         lines.append(f"  url_from: {source.url_from}")
-    lines += ["  outcomes: # known only with the outcome: never delivered with the events"] if source.outcomes else []
+    lines += (
+        [
+            "  outcomes: # known only with the outcome: never delivered with the events (--known-before COLUMN if it is not so)"
+        ]
+        if source.outcomes
+        else []
+    )
     lines += [f"    - {_scalar(name)}{_why(found.outcomes.get(name))}" for name in source.outcomes]
     if source.known_after is not None:
         lines.append(f"  known_after: {format_duration(source.known_after)}{_why(found.known)}")
@@ -146,14 +164,16 @@ def _source(found: Survey, source: TableSource) -> list[str]:
 
 def _cadence(found: Survey) -> list[str]:
     if found.cadence.value == "daily":
-        return _comment(f"one period a day{_why(found.cadence).removeprefix(' #')}", 2) if found.cadence.why else []
+        return _comment(f"a period is a day; {found.cadence.sure}: {found.cadence.why}", 2)
     return [f"  cadence: {found.cadence.value}{_why(found.cadence)}"]
 
 
 def _end(found: Survey, grows: bool) -> list[str]:
     if grows:
         return []
-    return [f"  end: {found.end} # the table's last event; without this line the product goes on, and the table has to grow"]
+    return [
+        f"  end: {found.end} # the table's last event; without this line the product goes on, and the table has to grow"
+    ]
 
 
 def _id(found: Survey) -> list[str]:
@@ -181,7 +201,9 @@ def _label(found: Survey) -> list[str]:
     if label.classes:
         lines.append(f"  classes: {_scalar(label.classes)}")
     if label.task.value == "regression":
-        lines.append(f"  spread: {found.truth.std():.4g} # the label's standard deviation, the unit in which errors are judged")
+        lines.append(
+            f"  spread: {found.truth.std():.4g} # the label's standard deviation, the unit in which errors are judged"
+        )
     why = _why(found.known) if known.column else " # the event's time and source.known_after"
     return [
         *lines,
@@ -197,9 +219,6 @@ def _features(found: Survey) -> list[str]:
     numeric = [*found.features["numeric"], *_of_numbers(found, found.features["boolean"])]
     words = [*found.features["categorical"], *(name for name in found.features["boolean"] if name not in numeric)]
     lines += _list("numeric", numeric) + _list("categorical", words)
-    if found.suspects:
-        lines += _comment("a look is worth it: known before the event? if not, move it to source.outcomes", 2)
-        lines += [line for name, why in found.suspects.items() for line in _comment(f"- {name}: {why}", 2)]
     if found.left_out:
         lines += _comment("left out:", 2)
         lines += [line for name, why in found.left_out.items() for line in _comment(f"- {name}: {why}", 2)]
@@ -231,7 +250,7 @@ def _validation(found: Survey) -> list[str]:
 
 def _evaluation(found: Survey, window: int, unit: str) -> list[str]:
     rows = window * found.rows / found.periods
-    slices = []
+    slices: list[str] = []
     for name in found.features["categorical"]:
         shares = found.columns[name].values.value_counts(normalize=True)
         if len(slices) < SLICES_AT_MOST and 2 <= len(shares) <= 6 and shares.iloc[0] * rows >= SLICE_ROWS:
@@ -267,4 +286,8 @@ def _one_line(text: str) -> str:
 
 def _scalar(value: Any) -> str:
     """A value as YAML in one line."""
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False).removesuffix("\n").removesuffix("\n...")
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )

@@ -7,7 +7,6 @@ Heavy imports wait inside the commands, so that `--help` answers at once.
 import logging
 import sys
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from evergreen.errors import EvergreenError
 from pipelines.care_cli import care_app
 from pipelines.config_cli import config_app
 from pipelines.evaluation_cli import evaluation_app
+from pipelines.new_cli import new_app
 from pipelines.serving_cli import serving_app
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ app.add_typer(serving_app)
 app.add_typer(care_app)
 app.add_typer(config_app)
 app.add_typer(evaluation_app)
+app.add_typer(new_app)
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
 ]
@@ -117,42 +118,6 @@ def experiment(
     with console.status(f"fitting both recipes ({declared.name})"):
         outcome = run_in_process(found, declared.name, str(as_of.date()) if as_of else "")
     print_experiment(declared, outcome)
-
-
-@app.command("validate-config")
-def validate_config(
-    path: Annotated[
-        Path | None, typer.Argument(help="a product file; default: every shipped product and experiment")
-    ] = None,
-) -> None:
-    """Check product files and experiments; a broken rule is named with its file, key and near miss."""
-    from evergreen.experiments import changed_product, load_experiment
-    from evergreen.product_files import load_product, load_products
-    from pipelines import places
-    from pipelines.screen import console
-
-    if path is not None:
-        product = load_product(path)
-        _rehearse(product)
-        console.print(f"{path}: valid, product {product.name}")
-        return
-    products = load_products(places.configs() / "products")
-    for name, product in products.items():
-        _rehearse(product)
-        console.print(f"products/{name}.yaml: valid")
-    folder = places.configs() / "experiments"
-    for file in sorted(folder.glob("*.yaml")):
-        declared = load_experiment(folder, file.stem)
-        _rehearse(changed_product(_product(declared.product), declared.changes, str(file)))
-        console.print(f"experiments/{file.name}: valid")
-
-
-def _rehearse(product: "Product") -> None:
-    """Fit a model that is named by its import path to made-up rows: only its package knows what it takes."""
-    if product.training.model.kind == "sklearn":
-        from evergreen.rehearsal import rehearse
-
-        rehearse(product)
 
 
 @app.command()

@@ -1,9 +1,13 @@
-"""The command line's care of configuration files: `evergreen migrate-config`."""
+"""The command line's care of configuration files: `evergreen migrate-config | validate-config`."""
 
+from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from evergreen.config import Product
 
 config_app = typer.Typer()
 
@@ -37,3 +41,59 @@ def _shipped() -> list[Path]:
     from pipelines import places
 
     return sorted(path for kind in ("products", "experiments") for path in (places.configs() / kind).glob("*.yaml"))
+
+
+@config_app.command("validate-config")
+def validate_config(
+    path: Annotated[
+        Path | None, typer.Argument(help="a product file; default: every shipped product and experiment")
+    ] = None,
+    schema_only: Annotated[bool, typer.Option("--schema-only", help="leave the data alone")] = False,
+) -> None:
+    """Check product files against schema and data, and experiments; a broken rule is named with its file, key and near miss.
+
+    Exit code 1 where something is wrong.
+    """
+    from evergreen.config_check import check_against_data
+    from evergreen.product_files import load_product, load_products
+    from pipelines import places
+    from pipelines.screen import console
+    from pipelines.survey_screen import print_findings
+
+    chosen = {path: load_product(path)} if path else {}
+    if path is None:
+        folder = places.configs() / "products"
+        chosen = {folder / f"{name}.yaml": product for name, product in load_products(folder).items()}
+    wrong = False
+    for file, product in chosen.items():
+        _rehearse(product)
+        console.print(f"{file if path else f'products/{file.name}'}: valid, product {product.name}", soft_wrap=True)
+        findings = [] if schema_only else check_against_data(product, places.home(), date.today())
+        print_findings(findings)
+        wrong |= any(finding.how == "wrong" for finding in findings)
+    if path is None:
+        _validate_experiments()
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _validate_experiments() -> None:
+    from evergreen.experiments import changed_product, load_experiment
+    from evergreen.product_files import find_product
+    from pipelines import places
+    from pipelines.screen import console
+
+    folder = places.configs() / "experiments"
+    for file in sorted(folder.glob("*.yaml")):
+        declared = load_experiment(folder, file.stem)
+        base = find_product(places.configs() / "products", declared.product)
+        _rehearse(changed_product(base, declared.changes, str(file)))
+        console.print(f"experiments/{file.name}: valid")
+
+
+def _rehearse(product: "Product") -> None:
+    """Fit a model that is named by its import path to made-up rows: only its package knows what it takes."""
+    if product.training.model.kind == "sklearn":
+        from evergreen.rehearsal import rehearse
+
+        rehearse(product)

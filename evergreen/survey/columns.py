@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from evergreen.config import CsvFormat
@@ -63,21 +64,23 @@ def look_at(values: pd.Series, name: str, csv: CsvFormat, timezone: str) -> Colu
     given = values.dropna()
     if not len(given):
         return Column(name, "empty", values, "no row has a value", personal)
-    try:
-        distinct = given.nunique()
-    except TypeError:
-        return Column(name, "identifier", values, "nested values (lists or mappings)", personal)
+    if given.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
+        return Column(name, "identifier", values.astype("str"), "nested values (lists or mappings)", personal)
     times = find_times(values, name, timezone)
     if times is not None:
         return Column(name, "time", times.values, "holds times", personal, times.written, times.note)
-    if distinct == 1:
+    if given.nunique() == 1:
         return Column(name, "constant", to_text(values), f"always {given.iloc[0]}", personal)
+    return _of_numbers(values, name, csv, personal) or _words(values, name, personal)
+
+
+def _of_numbers(values: pd.Series, name: str, csv: CsvFormat, personal: str | None) -> Column | None:
     numbers = _numbers(values, csv)
-    if numbers is not None and set(numbers.dropna()) == {0.0, 1.0}:
+    if numbers is None:
+        return None
+    if set(numbers.dropna()) == {0.0, 1.0}:
         return Column(name, "boolean", numbers, "only 0 and 1", personal)
-    if numbers is not None:
-        return Column(name, "numeric", numbers, f"numbers from {numbers.min():g} to {numbers.max():g}", personal)
-    return _words(values, name, personal)
+    return Column(name, "numeric", numbers, f"numbers from {numbers.min():g} to {numbers.max():g}", personal)
 
 
 def _numbers(values: pd.Series, csv: CsvFormat) -> pd.Series | None:

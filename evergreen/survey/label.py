@@ -19,7 +19,22 @@ LIKELY_NAMES = re.compile(
     r"(^|_)(price|sales|demand|count|cnt|amount|revenue|cost|load|consumption|total)$",
     re.IGNORECASE,
 )
-POSITIVES = {"yes", "y", "true", "t", "1", "positive", "pos", "bad", "late", "failed", "fraud", "churn", "churned", "default"}
+POSITIVES = {
+    "yes",
+    "y",
+    "true",
+    "t",
+    "1",
+    "positive",
+    "pos",
+    "bad",
+    "late",
+    "failed",
+    "fraud",
+    "churn",
+    "churned",
+    "default",
+}
 CLASSES_AT_MOST = 20
 CLASSES_OF_NUMBERS_AT_MOST = 10
 ROWS_OF_A_CLASS = 5
@@ -46,7 +61,9 @@ def guess_label(columns: dict[str, Column]) -> Guess[str] | None:
     return None
 
 
-def find_label(asked: str, task: str | None, positive: str | None, columns: dict[str, Column], rows: pd.DataFrame) -> LabelFound:
+def find_label(
+    asked: str, task: str | None, positive: str | None, columns: dict[str, Column], rows: pd.DataFrame
+) -> LabelFound:
     """The label of a column, or of a condition over columns. Raises ConfigError or SourceError where it makes none."""
     if asked in columns:
         return _of_column(columns[asked], task, positive)
@@ -83,8 +100,12 @@ def _of_column(column: Column, task: str | None, positive: str | None) -> LabelF
     found = said(task) if task else _guess_task(column, numeric, distinct)
     if found.value == "regression":
         if not numeric:
-            raise ConfigError(f"--task regression: the label {name} holds no numbers ({column.why}); use --task multiclass")
-        return LabelFound([name], found, Guess(quoted(name), "sure", "the column"), [], Truth(column.values, "regression"))
+            raise ConfigError(
+                f"--task regression: the label {name} holds no numbers ({column.why}); use --task multiclass"
+            )
+        return LabelFound(
+            [name], found, Guess(quoted(name), "sure", "the column"), [], Truth(column.values, "regression")
+        )
     if found.value == "multiclass":
         return _classes(column, found)
     if distinct != 2 and positive is None:
@@ -113,7 +134,9 @@ def _classes(column: Column, task: Guess[str]) -> LabelFound:
     shown = to_text(column.values)
     classes = sorted(shown.dropna().unique())
     codes = pd.Series(pd.Index(classes).get_indexer(shown), index=shown.index).astype("float64").where(shown.notna())
-    return LabelFound([column.name], task, Guess(quoted(column.name), "sure", "the column"), classes, Truth(codes, "multiclass"))
+    return LabelFound(
+        [column.name], task, Guess(quoted(column.name), "sure", "the column"), classes, Truth(codes, "multiclass")
+    )
 
 
 def _guess_task(column: Column, numeric: bool, distinct: int) -> Guess[str]:
@@ -138,7 +161,9 @@ def _guess_positive(shown: pd.Series) -> Guess[str]:
     if len(named) == 1:
         return Guess(named[0], "likely", f"{named[0]} is the positive, {counts[named[0]] / counts.sum():.1%} of rows")
     rarer = str(counts.index[-1])
-    return Guess(rarer, "guess", f"{rarer} is the rarer of two, {counts.iloc[-1] / counts.sum():.1%} of rows: else --positive")
+    return Guess(
+        rarer, "guess", f"{rarer} is the rarer of two, {counts.iloc[-1] / counts.sum():.1%} of rows: else --positive"
+    )
 
 
 def quoted(name: str) -> str:

@@ -32,12 +32,12 @@ class Truth:
 
 
 def find_outcomes(columns: list[Column], truth: Truth, happened: pd.Series) -> dict[str, Guess[str]]:
-    """Columns that look known only with the outcome, each with the reason; the guess's value is `outcome` or `suspect`."""
+    """Why each column that looks known only with the outcome does; the guess's value is its name."""
     found = {}
     for column in columns:
         guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column, truth, happened)
         if guess is None and TOLD_LATER.search(column.name):
-            guess = Guess("outcome", "guess", "its name speaks of what came of the event")
+            guess = Guess(column.name, "guess", "its name speaks of what came of the event")
         if guess is not None:
             found[column.name] = guess
     return found
@@ -49,25 +49,26 @@ def _of_time(column: Column, happened: pd.Series) -> Guess[str] | None:
     both = column.values.notna() & happened.notna()
     later = (column.values[both] > happened[both]).mean() if both.any() else 0.0
     if later > 0.01:
-        return Guess("outcome", "likely", f"a time later than the event in {later:.0%} of rows")
+        return Guess(column.name, "likely", f"a time later than the event in {later:.0%} of rows")
     return None
 
 
 def _of_filling(column: Column, truth: Truth) -> Guess[str] | None:
     unknown = truth.values.isna()
-    if not 10 <= unknown.sum() or not column.values[unknown].isna().all() or column.missing > 0.9:
+    if not unknown.sum() >= 10 or not column.values[unknown].isna().all() or column.missing > 0.9:
         return None
-    return Guess("outcome", "likely", "empty wherever the label is missing")
+    return Guess(column.name, "likely", "empty wherever the label is missing")
 
 
 def _of_power(column: Column, truth: Truth, happened: pd.Series) -> Guess[str] | None:
     power = alone(column, truth, happened)
     if power is None or power < SUSPECT_FROM:
         return None
-    words = f"alone it ranks later rows almost as the label does ({power:.3f}, where 0.5 is chance)"
-    if power >= LEAKS_FROM:
-        return Guess("outcome", "likely", words)
-    return Guess("suspect", "guess", f"alone it ranks later rows unusually well ({power:.3f}, where 0.5 is chance)")
+    return Guess(
+        column.name,
+        "likely" if power >= LEAKS_FROM else "guess",
+        f"alone it ranks later rows by the label at {power:.2f}, where 0.5 is chance and 1 is perfect",
+    )
 
 
 def alone(column: Column, truth: Truth, happened: pd.Series) -> float | None:
@@ -96,7 +97,7 @@ def _binned(column: Column, order: pd.Index, cut: int) -> np.ndarray:
     if column.kind == "time":
         values = values.astype("int64").where(values.notna()).astype("float64")
     if pd.api.types.is_numeric_dtype(values):
-        edges = np.unique(np.nanquantile(values.iloc[:cut], np.linspace(0, 1, BINS + 1))) if values.iloc[:cut].notna().any() else []
+        edges = values.iloc[:cut].dropna().quantile(np.linspace(0, 1, BINS + 1)).unique()
         return np.where(values.isna(), -1, np.searchsorted(edges, values.to_numpy(), side="left"))
     common = pd.Index(values.iloc[:cut].value_counts().index[:500])
     return np.where(values.isna(), -1, common.get_indexer(values) + 1)

@@ -28,7 +28,7 @@ class Found:
     """A table, how its file is written, and what was done to read it that the reader should know."""
 
     rows: pd.DataFrame
-    csv: CsvFormat = CsvFormat()
+    csv: CsvFormat = field(default_factory=CsvFormat)
     notes: list[str] = field(default_factory=list)
 
 
@@ -67,7 +67,9 @@ def _decoded(content: bytes, name: str) -> tuple[str, str, list[str]]:
     """The text, its encoding, and what to say of it."""
     for start, kind in STARTS_THAT_ARE_NO_TABLE.items():
         if content.lstrip().startswith(start):
-            raise SourceError(f"{name} is {kind}, no table: save the table as CSV or Parquet (of a web page, the raw file)")
+            raise SourceError(
+                f"{name} is {kind}, no table: save the table as CSV or Parquet (of a web page, the raw file)"
+            )
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16"), "utf-16", ["the text is UTF-16"]
     if b"\0" in content[:LOOKED_AT]:
@@ -77,7 +79,11 @@ def _decoded(content: bytes, name: str) -> tuple[str, str, list[str]]:
     except UnicodeDecodeError as problem:
         text = content.decode("latin-1")
         around = " ".join(text[max(0, problem.start - 12) : problem.start + 12].split())
-        return text, "latin-1", [f"not UTF-8: read as latin-1, which makes {around!r}; if that is wrong, correct source.csv.encoding"]
+        return (
+            text,
+            "latin-1",
+            [f"not UTF-8: read as latin-1, which makes {around!r}; if that is wrong, correct source.csv.encoding"],
+        )
 
 
 def _delimiter(text: str) -> str:
@@ -85,7 +91,11 @@ def _delimiter(text: str) -> str:
     start = text[:LOOKED_AT]
     found = {}
     for delimiter in DELIMITERS:
-        lengths = [len(row) for _, row in zip(range(200), csv.reader(io.StringIO(start), delimiter=delimiter), strict=False) if row]
+        lengths = [
+            len(row)
+            for _, row in zip(range(200), csv.reader(io.StringIO(start), delimiter=delimiter), strict=False)
+            if row
+        ]
         whole = lengths[:-1] if len(lengths) > 2 and len(text) > LOOKED_AT else lengths
         width, count = Counter(whole).most_common(1)[0]
         if width > 1 and width == whole[0]:

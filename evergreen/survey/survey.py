@@ -65,7 +65,6 @@ class Survey:
     known: Guess[Known]
     outcomes: dict[str, Guess[str]]
     features: dict[str, list[str]]
-    suspects: dict[str, str]
     left_out: dict[str, str]
     counts: pd.Series
     timezone: str
@@ -103,9 +102,7 @@ def survey(found: Found, asked: Asked) -> Survey:
     others = [column for name, column in columns.items() if name not in taken]
     outcomes = _outcomes(others, label.truth, happened, asked)
     known = _known(columns, outcomes, label, happened, asked)
-    suspects = {name: guess.why for name, guess in outcomes.items() if guess.value == "suspect"}
-    withheld = {name: guess for name, guess in outcomes.items() if guess.value == "outcome"}
-    free = [column for column in others if column.name not in withheld and column.name != known.value.column]
+    free = [column for column in others if column.name not in outcomes and column.name != known.value.column]
     features, left_out = _features(free, label.truth, happened, asked)
     cadence = said(asked.cadence) if asked.cadence else guess_cadence(happened, asked.timezone)
     notes = [*found.notes, *_notes(columns, event.value, label, happened)]
@@ -118,9 +115,8 @@ def survey(found: Found, asked: Asked) -> Survey:
         label=label,
         named_label=named_label,
         known=known,
-        outcomes={name: guess for name, guess in withheld.items() if name != known.value.column},
+        outcomes={name: guess for name, guess in outcomes.items() if name != known.value.column},
         features=features,
-        suspects={name: why for name, why in suspects.items() if any(name in names for names in features.values())},
         left_out=left_out,
         counts=count_periods(happened, asked.timezone, cadence.value),
         timezone=asked.timezone,
@@ -210,11 +206,18 @@ def _named_like_id(name: str) -> bool:
 
 def _outcomes(others: list[Column], truth: Truth, happened: pd.Series, asked: Asked) -> dict[str, Guess[str]]:
     judged = [column for column in others if column.name not in asked.known_before and column.kind != "empty"]
-    return {**find_outcomes(judged, truth, happened), **{name: Guess("outcome", "sure", "as you said") for name in asked.outcomes}}
+    return {
+        **find_outcomes(judged, truth, happened),
+        **{name: said(name) for name in asked.outcomes},
+    }
 
 
 def _known(
-    columns: Mapping[str, Column], outcomes: Mapping[str, Guess[str]], label: LabelFound, happened: pd.Series, asked: Asked
+    columns: Mapping[str, Column],
+    outcomes: Mapping[str, Guess[str]],
+    label: LabelFound,
+    happened: pd.Series,
+    asked: Asked,
 ) -> Guess[Known]:
     if asked.known_at:
         return said(_by_column(columns[asked.known_at], label, happened))
@@ -226,7 +229,9 @@ def _known(
     told = [column for column in later if column.values[labelled].notna().mean() > 0.95]
     if told:
         last = max(told, key=lambda column: (column.values - happened).median())
-        return Guess(_by_column(last, label, happened), "guess", f"{last.name} is the last time in a row: else --known-at")
+        return Guess(
+            _by_column(last, label, happened), "guess", f"{last.name} is the last time in a row: else --known-at"
+        )
     raise AnswerNeeded("known_after", "How long after its event is a row's outcome known?", "1d")
 
 
@@ -236,7 +241,7 @@ def _by_column(column: Column, label: LabelFound, happened: pd.Series) -> Known:
     lag = (column.values - happened)[label.truth.values.notna()].dropna()
     if not len(lag):
         raise SourceError(f"{column.name} has no time in any row with a label: name another column with --known-at")
-    matures, matched = (max(1, math.ceil(lag.quantile(share) / pd.Timedelta(days=1))) for share in (0.99, 0.9999))
+    matures, matched = (max(1, math.ceil(lag.dt.total_seconds().quantile(share) / 86_400)) for share in (0.99, 0.9999))
     return Known(column.name, None, matures * ONE_DAY, (max(matures, matched) + 1) * ONE_DAY)
 
 
@@ -254,7 +259,9 @@ def _features(
     if len(used) > FEATURES_AT_MOST:
         power = {column.name: alone(column, truth, happened) or 0.5 for column in used}
         used = sorted(used, key=lambda column: -power[column.name])
-        left_out |= {column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]}
+        left_out |= {
+            column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]
+        }
         used = used[:FEATURES_AT_MOST]
     if not used:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "there are no other columns"
@@ -278,10 +285,14 @@ def _notes(columns: Mapping[str, Column], event: str, label: LabelFound, happene
     if lost := int(happened.isna().sum()):
         notes.append(f"{lost:,} rows have no readable time in {event} and belong to no period")
     if unlabelled := int(label.truth.values.isna().sum()):
-        notes.append(f"{unlabelled:,} rows ({unlabelled / len(happened):.1%}) have no label: they are pending, never a class")
+        notes.append(
+            f"{unlabelled:,} rows ({unlabelled / len(happened):.1%}) have no label: they are pending, never a class"
+        )
     return notes
 
 
 def spelt(known: Known) -> str:
     """When the outcome is known, in words."""
-    return f"column {known.column}" if known.column else f"{format_duration(known.after or timedelta(0))} after the event"
+    return (
+        f"column {known.column}" if known.column else f"{format_duration(known.after or timedelta(0))} after the event"
+    )

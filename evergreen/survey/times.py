@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evergreen.survey.guess import Guess
+from evergreen.survey.guess import Guess, Sure
 from evergreen.table_source import as_iso
 from evergreen.validation import OFFSET, to_utc
 
@@ -16,7 +16,8 @@ DAYS = ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", 
 FORMATS = [day + clock for day in DAYS for clock in CLOCKS]
 TIMELY = re.compile(r"time|date|day|stamp|epoch|_at$|_on$|^at$|^ts$|_ts$|when", re.IGNORECASE)
 AFTERWARDS = re.compile(
-    r"actual|end|finish|clos|resol|deliver|return|complet|known|outcome|updated|modified|arriv|paid|done|due", re.IGNORECASE
+    r"actual|end|finish|clos|resol|deliver|return|complet|known|outcome|updated|modified|arriv|paid|done|due",
+    re.IGNORECASE,
 )
 AT_THE_EVENT = re.compile(r"event|sched|creat|order|start|begin|open|request|depart|pickup|placed|book", re.IGNORECASE)
 SECONDS_OF_THIS_ERA = (3e8, 4e9)
@@ -40,20 +41,21 @@ def find_times(values: pd.Series, name: str, timezone: str) -> Times | None:
     given = values.dropna()
     if not len(given):
         return None
-    if not pd.api.types.is_string_dtype(given):
-        return _counted(values, name)
+    return _spelt(values, name, timezone) if pd.api.types.is_string_dtype(given) else _counted(values, name)
+
+
+def _spelt(values: pd.Series, name: str, timezone: str) -> Times | None:
+    """Times in text: ISO 8601, seconds since 1970, or one of the usual formats."""
+    given = values.dropna()
     sample = given.sample(min(LOOKED_AT, len(given)), random_state=7).str.strip()
     if sample.str.fullmatch(ISO).mean() >= MOSTLY:
         return _times(values, None, _zones(given), timezone)
+    if sample.str.fullmatch(r"-?\d+(?:\.\d+)?").all() and not TIMELY.search(name):
+        return None
     if sample.str.fullmatch(r"\d{9,13}").all():
         return _counted(values, name)
     fitting = [written for written in FORMATS if _fits(sample, written)]
-    if sample.str.fullmatch(r"\d{8}").all() and not TIMELY.search(name):
-        return None
-    if not fitting:
-        return None
-    written, note = _one_order(given, fitting)
-    return _times(values, written, note, timezone)
+    return _times(values, *_one_order(given, fitting), timezone) if fitting else None
 
 
 def _times(values: pd.Series, written: str | None, note: str | None, timezone: str) -> Times | None:
@@ -81,9 +83,15 @@ def _one_order(values: pd.Series, fitting: list[str]) -> tuple[str, str | None]:
     """The format, where day and month could be either: the order in which the column goes back in time least often."""
     if len(fitting) == 1:
         return fitting[0], f"written as {fitting[0]}: {values.iloc[0]}"
-    back = {written: (pd.to_datetime(values, format=written, errors="coerce").diff() < pd.Timedelta(0)).mean() for written in fitting}
+    back = {
+        written: (pd.to_datetime(values, format=written, errors="coerce").diff() < pd.Timedelta(0)).mean()
+        for written in fitting
+    }
     best = min(fitting, key=lambda written: back[written])
-    return best, f"{values.iloc[0]} is read as {best}, but {' or '.join(sorted(set(fitting) - {best}))} would fit too: --time-format"
+    return (
+        best,
+        f"{values.iloc[0]} is read as {best}, but {' or '.join(sorted(set(fitting) - {best}))} would fit too: --time-format",
+    )
 
 
 def _zones(values: pd.Series) -> str | None:
@@ -91,7 +99,9 @@ def _zones(values: pd.Series) -> str | None:
     found = sorted(offsets.dropna().unique())
     naive = int((~values.str.contains(OFFSET)).sum())
     if found and naive:
-        return f"{naive} of {len(values)} have no time zone and are taken as local; the others say {', '.join(found[:3])}"
+        return (
+            f"{naive} of {len(values)} have no time zone and are taken as local; the others say {', '.join(found[:3])}"
+        )
     if len(found) > 1:
         return f"offsets differ ({', '.join(found[:4])}): all are turned into UTC"
     return None
@@ -123,7 +133,7 @@ def guess_cadence(times: pd.Series, timezone: str) -> Guess[str]:
         spanned = (counts.index.max() - counts.index.min()).n + 1
         share, rows = len(counts) / spanned, len(local) / spanned
         if share >= 0.8 and (rows >= 10 or gap >= 0.8 * days):
-            sure = "sure" if rows >= 100 and share > 0.95 else "likely"
+            sure: Sure = "sure" if rows >= 100 and share > 0.95 else "likely"
             return Guess(cadence, sure, f"{share:.0%} of {PLURALS[cadence]} have rows, {rows:,.0f} on average")
     months = local.dt.to_period("M").nunique()
     return Guess("monthly", "guess", f"{len(local):,} rows in {months} months: too few for shorter periods")
