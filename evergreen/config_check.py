@@ -18,7 +18,7 @@ from evergreen.sources import Delivery, Source, open_source
 from evergreen.table_source import OneTable
 from evergreen.validation import needed_columns, validate
 
-SAMPLED = 10
+SAMPLED = 6
 MOSTLY_MISSING = 0.5
 
 

@@ -25,6 +25,7 @@ LENGTH = {"hourly": 1 / 24, "daily": 1.0, "weekly": 7.0, "monthly": 28.0}
 WORTH_IT = 0.99
 SLICES_AT_MOST = 2
 SLICE_ROWS = 200
+FEW_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def product_text(name: str, found: Survey, source: TableSource, told: Told, grow
         *_validation(found),
         "training:",
         f"  at_least: {at_least}{unit} # of {found.periods} {found.cadence.value} periods in the table",
-        "  model: {kind: xgboost, n_estimators: 100, max_depth: 6}",
+        f"  model: {{kind: xgboost, n_estimators: 100, max_depth: {_depth(found, at_least)}}}",
         *_evaluation(found, window, unit),
         "retraining: {schedule: weekly}",
         *_heuristic(found),
@@ -246,6 +247,11 @@ def _validation(found: Survey) -> list[str]:
         "validation:",
         f"  rows_per_period: {{at_least: {at_least}, at_most: {3 * high}}} # there were {low:,} to {high:,}; outside, a period is refused",
     ]
+
+
+def _depth(found: Survey, at_least: int) -> int:
+    """Deep trees learn few rows by heart."""
+    return 6 if at_least * found.rows / found.periods >= FEW_ROWS else 3
 
 
 def _evaluation(found: Survey, window: int, unit: str) -> list[str]:

@@ -58,7 +58,7 @@ def print_next(product: Product, target: Path) -> None:
     for command, what in (
         (f"$EDITOR {target}", "what it costs, what is good enough, and each guess"),
         (f"evergreen validate-config {target}", "after each change"),
-        (f"evergreen replay {product.name} --to {first}", "to the first day on which a model can be judged"),
+        (f"evergreen replay {product.name}", f"from {first} on there is enough to judge a model, at the next retrain"),
         (f"evergreen status {product.name}", "who serves, and why"),
     ):
         console.print(f"  {command}  # {what}", soft_wrap=True, markup=False, highlight=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evergreen.config import CsvFormat
-from evergreen.survey.times import find_times
+from evergreen.survey.times import TIMELY, find_times
 from evergreen.table_source import plain_numbers
 from evergreen.validation import to_text
 
@@ -66,18 +66,21 @@ def look_at(values: pd.Series, name: str, csv: CsvFormat, timezone: str) -> Colu
         return Column(name, "empty", values, "no row has a value", personal)
     if given.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
         return Column(name, "identifier", values.astype("str"), "nested values (lists or mappings)", personal)
+    numbers = _of_numbers(values, name, csv, personal)
+    if numbers is not None and not TIMELY.search(name):
+        return numbers
     times = find_times(values, name, timezone)
     if times is not None:
         return Column(name, "time", times.values, "holds times", personal, times.written, times.note)
-    if given.nunique() == 1:
-        return Column(name, "constant", to_text(values), f"always {given.iloc[0]}", personal)
-    return _of_numbers(values, name, csv, personal) or _words(values, name, personal)
+    return numbers or _words(values, name, personal)
 
 
 def _of_numbers(values: pd.Series, name: str, csv: CsvFormat, personal: str | None) -> Column | None:
     numbers = _numbers(values, csv)
     if numbers is None:
         return None
+    if numbers.nunique() == 1:
+        return _constant(values, name, personal)
     if set(numbers.dropna()) == {0.0, 1.0}:
         return Column(name, "boolean", numbers, "only 0 and 1", personal)
     return Column(name, "numeric", numbers, f"numbers from {numbers.min():g} to {numbers.max():g}", personal)
@@ -90,10 +93,16 @@ def _numbers(values: pd.Series, csv: CsvFormat) -> pd.Series | None:
     return numbers if numbers.notna().equals(values.notna()) else None
 
 
+def _constant(values: pd.Series, name: str, personal: str | None) -> Column:
+    return Column(name, "constant", to_text(values), f"always {values.dropna().iloc[0]}", personal)
+
+
 def _words(values: pd.Series, name: str, personal: str | None) -> Column:
     text = to_text(values)
     given = text.dropna()
     distinct, lower = given.nunique(), set(given.str.lower().unique()[:3])
+    if distinct == 1:
+        return _constant(values, name, personal)
     if lower in TRUTHS:
         return Column(name, "boolean", text, " and ".join(sorted(given.unique())), personal)
     if given.str.count(r"\s+").mean() + 1 >= WORDS_OF_TEXT and distinct > CATEGORIES_AT_MOST / 4:
@@ -113,6 +122,8 @@ def about_a_person(values: pd.Series, name: str) -> str | None:
     if not len(given) or not pd.api.types.is_string_dtype(given):
         return None
     sample = given.sample(min(LOOKED_AT, len(given)), random_state=7).str.strip()
+    if sample.str.fullmatch("|".join(PERSONAL_VALUES.values())).mean() <= 0.5:
+        return None
     for what, pattern in PERSONAL_VALUES.items():
         if sample.str.fullmatch(pattern).mean() > 0.5:
             return f"holds {what}"

@@ -1,6 +1,7 @@
 """Columns that know the outcome: by their name, by when they are filled, by their time, or because one alone predicts the label."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +32,13 @@ class Truth:
     task: str
 
 
-def find_outcomes(columns: list[Column], truth: Truth, happened: pd.Series) -> dict[str, Guess[str]]:
-    """Why each column that looks known only with the outcome does; the guess's value is its name."""
+def find_outcomes(
+    columns: list[Column], truth: Truth, happened: pd.Series, powers: Mapping[str, float | None]
+) -> dict[str, Guess[str]]:
+    """Why each column that looks known only with the outcome does; `powers` has what each says alone. The guess's value is its name."""
     found = {}
     for column in columns:
-        guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column, truth, happened)
+        guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column.name, powers[column.name])
         if guess is None and TOLD_LATER.search(column.name):
             guess = Guess(column.name, "guess", "its name speaks of what came of the event")
         if guess is not None:
@@ -60,12 +63,11 @@ def _of_filling(column: Column, truth: Truth) -> Guess[str] | None:
     return Guess(column.name, "likely", "empty wherever the label is missing")
 
 
-def _of_power(column: Column, truth: Truth, happened: pd.Series) -> Guess[str] | None:
-    power = alone(column, truth, happened)
+def _of_power(name: str, power: float | None) -> Guess[str] | None:
     if power is None or power < SUSPECT_FROM:
         return None
     return Guess(
-        column.name,
+        name,
         "likely" if power >= LEAKS_FROM else "guess",
         f"alone it ranks later rows by the label at {power:.2f}, where 0.5 is chance and 1 is perfect",
     )
@@ -105,17 +107,19 @@ def _binned(column: Column, order: pd.Index, cut: int) -> np.ndarray:
 
 def _ranked(bins: np.ndarray, label: np.ndarray, cut: int) -> float | None:
     """How often two later rows of different labels are in the order of their bins' earlier means; ties count half."""
-    from scipy.stats import kendalltau
+    from scipy.stats import kendalltau, rankdata
 
-    earlier = pd.DataFrame({"bin": bins[:cut], "label": label[:cut]}).groupby("bin").label.agg(["sum", "count"])
-    prior = label[:cut].mean()
-    means = (earlier["sum"] + SMOOTHING * prior) / (earlier["count"] + SMOOTHING)
-    answers, truth = pd.Series(bins[cut:]).map(means).fillna(prior).to_numpy(), label[cut:]
-    if len(np.unique(truth)) < 2:
+    places = np.unique(bins, return_inverse=True)[1]
+    rows = np.bincount(places[:cut], minlength=places.max() + 1)
+    sums = np.bincount(places[:cut], label[:cut], minlength=places.max() + 1)
+    answers = ((sums + SMOOTHING * label[:cut].mean()) / (rows + SMOOTHING))[places[cut:]]
+    truth = label[cut:]
+    different = len(np.unique(truth))
+    if different < 2:
         return None
-    if len(np.unique(truth)) > 2:
+    if different > 2:
         return float((kendalltau(answers, truth, variant="c").statistic + 1) / 2)
-    ranks = pd.Series(answers).rank().to_numpy()
     positives = truth == truth.max()
     count = positives.sum()
-    return float((ranks[positives].sum() - count * (count + 1) / 2) / (count * (len(truth) - count)))
+    ranks = rankdata(answers)[positives].sum()
+    return float((ranks - count * (count + 1) / 2) / (count * (len(truth) - count)))

@@ -100,10 +100,11 @@ def survey(found: Found, asked: Asked) -> Survey:
     identity = _id(columns, asked, event.value)
     taken = {event.value, identity.value, *label.columns, asked.known_at}
     others = [column for name, column in columns.items() if name not in taken]
-    outcomes = _outcomes(others, label.truth, happened, asked)
+    powers = {column.name: alone(column, label.truth, happened) for column in others if column.kind != "empty"}
+    outcomes = _outcomes(others, label.truth, happened, powers, asked)
     known = _known(columns, outcomes, label, happened, asked)
     free = [column for column in others if column.name not in outcomes and column.name != known.value.column]
-    features, left_out = _features(free, label.truth, happened, asked)
+    features, left_out = _features(free, powers, asked)
     cadence = said(asked.cadence) if asked.cadence else guess_cadence(happened, asked.timezone)
     notes = [*found.notes, *_notes(columns, event.value, label, happened)]
     return Survey(
@@ -204,12 +205,11 @@ def _named_like_id(name: str) -> bool:
     return bool(words) and (words[-1] in ID_NAMES or (name.endswith("Id") or name.endswith("ID")))
 
 
-def _outcomes(others: list[Column], truth: Truth, happened: pd.Series, asked: Asked) -> dict[str, Guess[str]]:
-    judged = [column for column in others if column.name not in asked.known_before and column.kind != "empty"]
-    return {
-        **find_outcomes(judged, truth, happened),
-        **{name: said(name) for name in asked.outcomes},
-    }
+def _outcomes(
+    others: list[Column], truth: Truth, happened: pd.Series, powers: Mapping[str, float | None], asked: Asked
+) -> dict[str, Guess[str]]:
+    judged = [column for column in others if column.name not in asked.known_before and column.name in powers]
+    return find_outcomes(judged, truth, happened, powers) | {name: said(name) for name in asked.outcomes}
 
 
 def _known(
@@ -246,7 +246,7 @@ def _by_column(column: Column, label: LabelFound, happened: pd.Series) -> Known:
 
 
 def _features(
-    free: list[Column], truth: Truth, happened: pd.Series, asked: Asked
+    free: list[Column], powers: Mapping[str, float | None], asked: Asked
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Names by kind, and why each other column is left out."""
     left_out, used = {}, []
@@ -257,8 +257,7 @@ def _features(
         else:
             used.append(column)
     if len(used) > FEATURES_AT_MOST:
-        power = {column.name: alone(column, truth, happened) or 0.5 for column in used}
-        used = sorted(used, key=lambda column: -power[column.name])
+        used = sorted(used, key=lambda column: -(powers[column.name] or 0.5))
         left_out |= {
             column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]
         }

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 import pandas as pd
 
@@ -54,7 +55,7 @@ def _spelt(values: pd.Series, name: str, timezone: str) -> Times | None:
         return None
     if sample.str.fullmatch(r"\d{9,13}").all():
         return _counted(values, name)
-    fitting = [written for written in FORMATS if _fits(sample, written)]
+    fitting = [written for written in FORMATS if _reads(sample.iloc[0], written) and _fits(sample, written)]
     return _times(values, *_one_order(given, fitting), timezone) if fitting else None
 
 
@@ -73,6 +74,15 @@ def _counted(values: pd.Series, name: str) -> Times | None:
         if numbers.dropna().between(first * unit, last * unit).all():
             return _times(values, written, f"numbers since 1970 ({written})", "UTC")
     return None
+
+
+def _reads(value: str, written: str) -> bool:
+    """Whether one value follows a format: most formats are out of the question at once."""
+    try:
+        datetime.strptime(value, written)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits(sample: pd.Series, written: str) -> bool:
