@@ -26,10 +26,13 @@ def profile(rows: pd.DataFrame, features: Features, importances: dict[str, float
     """What the champion was judged on: for each feature its bins and shares, for the predictions likewise.
 
     `scores` are the model's on rows that it was not trained on (`Task.watched`). Numbers are cut at deciles, categories at the most
-    frequent; both have a bin for missing values. JSON-ready.
+    frequent; both have a bin for missing values. A date counts by its weekday, since dates move by themselves, and a text by its
+    words, so that another language or subject shows. JSON-ready.
     """
     parts = {name: _numeric_profile(rows[name].to_numpy()) for name in features.numeric}
-    parts |= {name: _categorical_profile(rows[name]) for name in features.categorical}
+    parts |= {name: _categorical_profile(rows[name]) for name in [*features.categorical, *features.boolean]}
+    parts |= {name: _categorical_profile(rows[name], "weekday") for name in features.date}
+    parts |= {name: _categorical_profile(rows[name], "words") for name in features.text}
     parts[PREDICTION] = _prediction_profile(scores)
     return {"features": parts, "importances": importances}
 
@@ -96,18 +99,30 @@ def _numeric_profile(values: Floats) -> Profile:
     return part | {"shares": _shares(pd.Series(values), part).tolist()}
 
 
-def _categorical_profile(values: pd.Series) -> Profile:
-    part: Profile = {"categories": values.value_counts().index[:MAX_CATEGORIES].tolist()}
+def _categorical_profile(values: pd.Series, of: str | None = None) -> Profile:
+    """The most frequent categories; `of` says what is counted, None the values themselves."""
+    part: Profile = {} if of is None else {"of": of}
+    part |= {"categories": _counted(values, part).value_counts().index[:MAX_CATEGORIES].tolist()}
     return part | {"shares": _shares(values, part).tolist()}
+
+
+def _counted(values: pd.Series, part: Profile) -> pd.Series:
+    """What is counted of a column: its values, the weekdays of its dates (Monday is 0), or the words of its texts."""
+    if part.get("of") == "weekday":
+        return pd.to_datetime(values).dt.day_of_week
+    if part.get("of") == "words":
+        return values.astype("str").str.lower().str.findall(r"\w\w+").explode()
+    return values
 
 
 def _shares(values: pd.Series, part: Profile) -> Floats:
     """The share of each bin; the last bin is for missing values, and for categories the one before it for all others."""
-    counts = sum(_counts(chunk, part) for chunk in wide.slices(values))
-    return np.asarray(counts / max(1, len(values)))
+    counts = np.asarray(sum(_counts(_counted(chunk, part), part) for chunk in wide.slices(values)))
+    return np.asarray(counts / max(1, counts.sum()))
 
 
 def _counts(values: pd.Series, part: Profile) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """How many values there are in each bin."""
     if "edges" in part:
         numbers = values.to_numpy(dtype="float64")
         bins = np.where(

@@ -47,8 +47,10 @@ def _means(measures: pd.DataFrame, slicing: str) -> pd.DataFrame:
 
 
 def slice_names(column: str, values: Any) -> pd.Series:
-    """The slice of each row: COLUMN=VALUE, with a fresh index."""
-    return column + "=" + pd.Series(np.asarray(values), dtype="str").fillna("missing")
+    """The slice of each row: COLUMN=VALUE, with a fresh index. The only numbers among the values are booleans."""
+    named = pd.Series(np.asarray(values))
+    named = named.map({1.0: "true", 0.0: "false"}) if named.dtype.kind == "f" else named
+    return column + "=" + named.astype("str").fillna("missing")
 
 
 def of_slice(rows: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from evergreen.config import (
 )
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
-from evergreen.features import FeatureEncoder, one_hot, owner
+from evergreen.features import FeatureEncoder, owner, prepared
 from evergreen.seasonal_naive import SeasonalNaive
 from evergreen.tasks import Floats
 
@@ -39,17 +39,12 @@ def build(model: Model, features: Features, seed: int, target: Target = BINARY) 
     if isinstance(model, SeasonalNaiveModel):
         return Pipeline([("model", SeasonalNaive(model.keys))])
     if isinstance(model, XGBoostModel):
-        return Pipeline(
-            [
-                ("features", FeatureEncoder(features.categorical, features.numeric)),
-                ("model", _trees(model, features, seed, target)),
-            ]
-        )
+        encoder = FeatureEncoder(features.categorical, features.numeric, features.boolean, features.date)
+        return Pipeline([("features", encoder), ("model", _trees(model, encoder, seed, target))])
     if isinstance(model, SklearnModel):
-        return Pipeline(
-            [("features", one_hot(features, dense=True)), ("model", estimators.make(model, target.task, seed))]
-        )
-    return Pipeline([("features", one_hot(features)), ("model", _linear(model, seed))])
+        estimator = estimators.make(model, target.task, seed)
+        return Pipeline([("features", prepared(features, sparse_threshold=bool(features.text))), ("model", estimator)])
+    return Pipeline([("features", prepared(features)), ("model", _linear(model, seed))])
 
 
 def fit(model: Model, features: Features, seed: int, rows: pd.DataFrame, target: Target = BINARY) -> Pipeline:
@@ -143,10 +138,10 @@ def load(path: Path, digest: str) -> Pipeline:
 
 def _feature_names(pipeline: Pipeline) -> list[str]:
     encoder = pipeline["features"]
-    return [*encoder.categorical, *encoder.numeric]
+    return [*encoder.categorical, *encoder.numeric, *encoder.boolean, *encoder.date]
 
 
-def _trees(model: XGBoostModel, features: Features, seed: int, target: Target) -> "xgboost.XGBModel":
+def _trees(model: XGBoostModel, encoder: FeatureEncoder, seed: int, target: Target) -> "xgboost.XGBModel":
     kind = xgboost.XGBRegressor if target.task == "regression" else xgboost.XGBClassifier
     return kind(
         n_estimators=model.n_estimators,
@@ -154,7 +149,7 @@ def _trees(model: XGBoostModel, features: Features, seed: int, target: Target) -
         learning_rate=model.learning_rate,
         tree_method="hist",
         enable_categorical=True,
-        feature_types=["c"] * len(features.categorical) + ["q"] * len(features.numeric),
+        feature_types=["c" if name.startswith("categorical__") else "q" for name in encoder.get_feature_names_out()],
         n_jobs=model.threads,
         random_state=seed,
     )

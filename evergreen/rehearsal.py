@@ -17,6 +17,7 @@ from evergreen.errors import ConfigError
 from evergreen.tasks import Floats, task_of
 
 ROWS = 500
+TEXT = "; texts become a sparse matrix: choose an estimator that takes one, such as sklearn.linear_model.SGDClassifier"
 
 
 def rehearse(product: Product) -> None:
@@ -35,16 +36,28 @@ def rehearse(product: Product) -> None:
     except Exception as problem:
         raise ConfigError(
             f"training.model: it does not work on {ROWS} made-up rows of the declared features "
-            f"({type(problem).__name__}: {problem})"
+            f"({type(problem).__name__}: {problem}){TEXT if product.features.text else ''}"
         ) from problem
 
 
 def made_up_rows(product: Product) -> pd.DataFrame:
     """Rows with every declared feature, some values missing, and a `label`."""
     features, random = product.features, np.random.default_rng(7)
-    numbers = {name: random.normal(size=ROWS) for name in features.numeric}
-    words = {name: random.choice(["red", "green", "blue"], ROWS) for name in features.categorical}
-    rows = pd.DataFrame({**numbers, **pd.DataFrame(words, dtype="str")})
+    words = ["red", "green", "blue", "grey"]
+    columns = {
+        **{name: random.normal(size=ROWS) for name in features.numeric},
+        **{name: random.integers(0, 2, ROWS).astype("float64") for name in features.boolean},
+        **{name: pd.Series(random.choice(words, ROWS), dtype="str") for name in features.categorical},
+        **{
+            name: pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 9999, ROWS), "h")
+            for name in features.date
+        },
+        **{
+            name: pd.Series([" ".join(random.choice(words, 3)) for _ in range(ROWS)], dtype="str")
+            for name in features.text
+        },
+    }
+    rows = pd.DataFrame(columns)
     missing = random.uniform(size=rows.shape) < 0.05
     return rows.mask(missing).assign(label=_labels(product, random))
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 OWN_TYPES = {
     "numpy.dtype",
+    "evergreen.features.DateParts",
     "evergreen.features.FeatureEncoder",
+    "evergreen.features.KnownCategories",
+    "evergreen.features.Words",
     "evergreen.models.FeatureEncoder",  # as files of earlier versions name it
     "evergreen.seasonal_naive.SeasonalNaive",
 }

@@ -21,6 +21,10 @@ Reasons = list[tuple[int, str]]
 Read = Callable[[list[str] | None], Iterable[pd.DataFrame]]
 """Reads a day's rows in parts, from the first again at each call: these columns, or all of them (None)."""
 
+BOOLEANS = {
+    **dict.fromkeys(["true", "t", "yes", "y", "on", "1", "1.0"], 1.0),
+    **dict.fromkeys(["false", "f", "no", "n", "off", "0", "0.0"], 0.0),
+}
 OFFSET = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
 
 
@@ -39,8 +43,8 @@ class Validated:
 def validate(events: pd.DataFrame, product: Product, day: date) -> Validated:
     """Type, check and split a day's events.
 
-    The batch has the columns that the product names: the id (string), times (UTC), numeric features (float64) and categories
-    (string). The quarantine has `id`, `reasons` and `row`, the original as JSON.
+    The batch has the columns that the product names: the id (string), times (UTC), numeric features (float64), booleans (1.0 or 0.0),
+    dates (in the product's zone), categories and texts (string). The quarantine has `id`, `reasons` and `row`, the original as JSON.
     """
     try:
         [validated] = validate_parts(lambda columns: [events[columns] if columns else events], product, day)
@@ -117,29 +121,37 @@ def _time_columns(product: Product) -> list[str]:
 
 
 def _kind(name: str, product: Product) -> str:
+    features = product.features
     if name in _time_columns(product) or name == product.label.matures_at:
         return "datetime64[us, UTC]"
+    if name in features.date:
+        return "datetime64[us]"
     rule = product.validation.columns.get(name, ColumnRule())
-    return "float64" if name in product.features.numeric or rule.between else "str"
+    return "float64" if name in (*features.numeric, *features.boolean) or rule.between else "str"
 
 
 def _typed(rows: pd.DataFrame, product: Product) -> tuple[pd.DataFrame, Reasons]:
     """Each column in its type; a value that cannot be turned into it becomes missing and gives a reason."""
     typed = empty_batch(product).reindex(rows.index)
     reasons: Reasons = []
-    converted: pd.Series
     for name in typed.columns:
-        kind = _kind(name, product)
-        if kind == "float64":
-            converted = _finite(rows[name])
-        elif kind == "str":
-            converted = to_text(rows[name])
-        else:
-            converted = to_utc(rows[name], product.time.timezone)
+        converted, wanted = _converted(rows[name], name, product)
         lost = rows.index[rows[name].notna() & converted.isna()]
-        reasons += [(int(row), f"{name}: not a {'number' if kind == 'float64' else 'time'}") for row in lost]
+        reasons += [(int(row), f"{name}: not {wanted}") for row in lost]
         typed[name] = converted
     return typed, reasons
+
+
+def _converted(values: pd.Series, name: str, product: Product) -> tuple[pd.Series, str]:
+    """A column in its type, and what its values have to be."""
+    kind, timezone = _kind(name, product), product.time.timezone
+    if name in product.features.boolean:
+        return to_boolean(values), "true or false"
+    if kind == "float64":
+        return _finite(values), "a number"
+    if kind == "str":
+        return to_text(values), "a text"
+    return (to_utc(values, timezone), "a time") if "UTC" in kind else (to_local(values, timezone), "a date")
 
 
 def _finite(values: pd.Series) -> pd.Series:
@@ -158,17 +170,34 @@ def to_text(values: pd.Series) -> pd.Series:
     return text.str.removesuffix(".0") if pd.api.types.is_float_dtype(inferred) else text
 
 
+def to_boolean(values: pd.Series) -> pd.Series:
+    """1.0 or 0.0: of booleans, of 1 and 0, and of the words for them in any case; what is none of these becomes missing."""
+    return to_text(values).str.strip().str.lower().map(BOOLEANS).astype("float64")
+
+
 def to_utc(times: pd.Series, timezone: str) -> pd.Series:
     """Times as UTC; a naive time is local in the product's zone; what is no time, or no single moment, becomes missing.
 
     Offsets may differ within a column, and naive times may stand beside aware ones.
     """
-    if isinstance(times.dtype, pd.DatetimeTZDtype):
-        return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
-    as_utc = pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601" if times.dtype.kind != "M" else None)
+    as_utc, aware = _parsed(times)
     local = as_utc.dt.tz_localize(None).dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
-    aware = times.astype("str").str.contains(OFFSET, na=False)
     return as_utc.where(aware, local.dt.tz_convert("UTC")).astype("datetime64[us, UTC]")
+
+
+def to_local(dates: pd.Series, timezone: str) -> pd.Series:
+    """Dates and times as a clock in the product's zone shows them, without a zone; what is no date becomes missing."""
+    as_utc, aware = _parsed(dates)
+    shown = as_utc.dt.tz_convert(timezone).dt.tz_localize(None)
+    return shown.where(aware, as_utc.dt.tz_localize(None)).astype("datetime64[us]")
+
+
+def _parsed(times: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Times read as if they were UTC, and which of them name a zone, so that they are."""
+    if isinstance(times.dtype, pd.DatetimeTZDtype):
+        return times.dt.tz_convert("UTC"), pd.Series(True, index=times.index)
+    as_utc = pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601" if times.dtype.kind != "M" else None)
+    return as_utc, times.astype("str").str.contains(OFFSET, na=False)
 
 
 def _timing_reasons(typed: pd.DataFrame, product: Product, day: date) -> Reasons:

@@ -31,7 +31,10 @@ from pipelines.alias_smoke import MODEL_FILE
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
     from sklearn.pipeline import Pipeline
+
+    from evergreen.tasks import Floats
 
 CANDIDATE = "candidate"
 """The alias of the newest candidate, which it keeps whatever is decided; it says nothing about who serves."""
@@ -224,7 +227,6 @@ class Registry(dg.ConfigurableResource):
         self, client: "MlflowClient", run: TrainingRun, pipeline: "Pipeline", example: "pd.DataFrame"
     ) -> dict[str, Any]:
         import mlflow
-        from mlflow.models import infer_signature
 
         from evergreen.models import answering
         from evergreen.trust import types_in
@@ -244,7 +246,7 @@ class Registry(dg.ConfigurableResource):
                 name="model",
                 serialization_format="skops",
                 skops_trusted_types=types_in(pipeline),
-                signature=infer_signature(example, getattr(pipeline, method)(example)),
+                signature=_signature(example, getattr(pipeline, method)(example)),
                 pip_requirements=REQUIREMENTS,
                 pyfunc_predict_fn=method,
             )
@@ -357,6 +359,18 @@ def _log_pictures(client: "MlflowClient", run_id: str, pictures: Mapping[str, by
         for name, content in pictures.items():
             (Path(folder) / name).write_bytes(content)
         client.log_artifacts(run_id, folder)
+
+
+def _signature(example: "pd.DataFrame", answers: "Floats") -> "ModelSignature":
+    """Numbers are doubles, dates datetimes, everything else texts; any value may be missing, whatever the example shows."""
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types.schema import ColSpec, Schema
+
+    kinds = {"f": "double", "M": "datetime"}
+    columns = [
+        ColSpec(kinds.get(kind.kind, "string"), str(name), required=False) for name, kind in example.dtypes.items()
+    ]
+    return ModelSignature(inputs=Schema(columns), outputs=infer_signature(example, answers).outputs)
 
 
 def registry_here() -> Registry:

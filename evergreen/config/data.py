@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from evergreen.config.section import Section, Share, is_cron
+from evergreen.config.section import Section, Share, is_cron, is_empty
 from evergreen.durations import Duration, WholeDays
 
 
@@ -94,17 +94,22 @@ class Label(Section):
 
 
 class Features(Section):
+    """Columns of the events by kind. The newer kinds are no part of a file, nor of a recipe, that does not use them."""
+
     numeric: list[str] = Field([])
     categorical: list[str] = Field([])
+    boolean: list[str] = Field([], exclude_if=is_empty, description="true or false, yes or no, 1 or 0")
+    date: list[str] = Field([], exclude_if=is_empty, description="expanded to year, month, day, weekday and hour")
+    text: list[str] = Field([], exclude_if=is_empty, description="words by TF-IDF, for models that take them")
 
     @property
     def names(self) -> list[str]:
-        return [*self.categorical, *self.numeric]
+        return [*self.categorical, *self.numeric, *self.boolean, *self.date, *self.text]
 
     @model_validator(mode="after")
     def some_and_once(self) -> "Features":
         if not self.names:
-            raise ValueError("a product needs at least one feature, numeric or categorical")
+            raise ValueError("a product needs at least one feature: numeric, categorical, boolean, date or text")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")

@@ -61,10 +61,15 @@ class Product(Section):
                 raise ValueError(
                     f"heuristic.rules speak of features; in {rule.when!r} these are none: {', '.join(sorted(unknown))}"
                 )
-        strangers = set(self.evaluation.slices) - set(self.features.categorical)
+        strangers = set(self.evaluation.slices) - {*self.features.categorical, *self.features.boolean}
         if strangers:
             raise ValueError(
-                f"evaluation.slices must be categorical features; these are not: {', '.join(sorted(strangers))}"
+                f"evaluation.slices must be categorical or boolean features; these are not: {', '.join(sorted(strangers))}"
+            )
+        if self.features.text and self.training.model.kind == "xgboost":
+            raise ValueError(
+                "training.model: kind xgboost takes no text: use kind logistic or linear, or kind sklearn with an estimator that "
+                "takes a sparse matrix, such as sklearn.linear_model.SGDClassifier; or leave features.text out"
             )
         return self
 

@@ -23,6 +23,11 @@ def is_cron(line: str) -> bool:
     return len(line.split()) == 5 and croniter.is_valid(line)
 
 
+def is_empty(value: object) -> bool:
+    """For `exclude_if`: whether an option is not used."""
+    return not value
+
+
 class Section(BaseModel):
     """A block of YAML: unknown keys are refused, values never change after load."""
 

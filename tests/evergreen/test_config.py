@@ -44,7 +44,7 @@ def test_values_never_change_after_load():
         ({"features": {"numeric": ["told_at"]}}, "told_at: known only with the outcome, so it cannot be a feature"),
         ({"validation": {"columns": {"amount": {"between": [2, 1]}}}}, "between [2.0, 1.0] has no values"),
         ({"validation": {"rows_per_period": {"at_least": 3, "at_most": 2}}}, "at_most 2 lies below at_least 3"),
-        ({"evaluation": {"slices": ["amount"]}}, "must be categorical features; these are not: amount"),
+        ({"evaluation": {"slices": ["amount"]}}, "must be categorical or boolean features; these are not: amount"),
         ({"gates": {"confidence": 0.5}}, "gates.confidence: Input should be greater than 0.5"),
         (
             {"gates": {"disabled": ["comparison"]}},
