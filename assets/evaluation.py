@@ -1,6 +1,5 @@
 """Evaluation: the set of rows that judge, in a ledger of versions, and what they say of each model."""
 
-from datetime import date
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 from assets.stage import Stage, table
 from evergreen import evaluation
 from evergreen.as_of import AsOf
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.drift import profile
 from evergreen.evaluation_portions import measure_portions
@@ -148,13 +148,13 @@ def _scores(
 
     fed = dict.fromkeys(pipelines, rows)
     if champion and "champion" in pipelines:
-        days = sorted(stamp.date() for stamp in rows.day.unique())
+        days = sorted(view.periods.at(stamp) for stamp in rows.day.unique())
         fed["champion"] = with_features_of(recorded_recipe(view.store, champion), rows, view.store, days)
     return {name: models.predict(pipelines[name], fed[name]) for name in fed}
 
 
 def _trained_on(view: AsOf, record: dict[str, Any]) -> pd.Series:
-    made = view.store.read_document("training_set", date.fromisoformat(record["as_of"]))
+    made = view.store.read_document("training_set", parse_period(record["as_of"]))
     return possible_training_ids(view, manifest_of(made, record))
 
 
@@ -166,7 +166,9 @@ def _change(view: AsOf, champion: dict[str, Any] | None, golden: list[str]) -> l
     before = recorded_recipe(view.store, champion)
     rows = with_features_of(before, history.rows, view.store, view.days(product.time.start))
     days = [day for day in history.whole_days(product.label.coverage_at_least) if str(day) not in golden]
-    card = compare_recipes(rows, days, {"candidate": product, "champion": before}, product.gates.change.days.days)
+    card = compare_recipes(
+        rows, days, {"candidate": product, "champion": before}, product.count(product.gates.change.days)
+    )
     daily = evaluation.by_day(card, "log_loss").reset_index()
     return daily.assign(day=daily.day.astype("str")).to_dict("records")
 

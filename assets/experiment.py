@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import NotEnoughEvidence
 from evergreen.experiments import Outcome, changed_product, load_experiment, run_experiment
@@ -31,7 +32,7 @@ def experiment_op(product: Product) -> dg.OpDefinition:
     ) -> dict[str, Any]:
         declared = load_experiment(places.configs() / "experiments", config.name)
         store = home.store(product)
-        as_of = date.fromisoformat(config.as_of) if config.as_of else newest_day(store, product)
+        as_of = parse_period(config.as_of) if config.as_of else newest_day(store, product)
         changed = changed_product(product, declared.changes, declared.name)
         outcome = run_experiment(store, product, changed, as_of, context.log.info)
         looks = registry.log_experiment(

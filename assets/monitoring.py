@@ -1,7 +1,7 @@
 """Monitoring: what predictions were worth once labels were due, how far inputs moved, and whether to retrain."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ from assets.stage import ROW_COUNT, Stage, picture, table
 from evergreen import charts, harm, retraining, wide
 from evergreen import drift as drifting
 from evergreen.as_of import AsOf, added_up
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
@@ -22,7 +23,7 @@ from evergreen.tasks import task_of
 from evergreen.validation import needed_columns
 from pipelines.resources import Home
 
-SHOWN = timedelta(days=27)  # with the day itself, four weeks
+SHOWN = 28
 PERFORMANCE = {
     "day": ("datetime64[us]", "the judged day: its labels fell due on the partition's day"),
     "slice": ("str", "all, or COLUMN=VALUE"),
@@ -114,9 +115,9 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     def retrain_decision(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view = stage.view(home, context)
         entries = _known(home, view)
-        card = view.read("performance", view.days(retraining.first_day_of_history(view.day)))
+        card = view.read("performance", view.days(retraining.first_day_of_history(view.day, view.periods)))
         decision = retraining.decide(_history(view, entries, card), product)
-        rollback = harm.decide(card, entries, product.rollback)
+        rollback = harm.decide(card, entries, product)
         readings = [reading.as_dict() for reading in decision.readings]
         content = {
             "retrain": decision.retrain,
@@ -168,8 +169,8 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
     champion = entry["serving"]["champion"] if entry else None
     if champion is None:
         return pd.DataFrame(columns=drifting.TABLE_COLUMNS)
-    reference = view.store.read_document("profile", date.fromisoformat(champion["as_of"]))
-    days = view.days(view.back(view.product.evaluation.window - timedelta(days=1)))
+    reference = view.store.read_document("profile", parse_period(champion["as_of"]))
+    days = view.newest(view.product.count(view.product.evaluation.window) * view.periods.of_a_block)
     task = task_of(view.product)
     made = view.read("predictions", days, [*task.columns(), "version"])
     scores = task.watched(task.from_table(made[made.version == champion["version"]]))
@@ -189,16 +190,16 @@ def _history(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> retraining
     distances = view.store.read("drift", view.day)
     return retraining.History(
         day=view.day,
-        excess=daily_excess(card),
+        excess=daily_excess(card, view.periods),
         drift=drifting.weighted_psi(distances),
-        decisions=[date.fromisoformat(entry["as_of"]) for entry in decisions(entries)],
+        decisions=[parse_period(entry["as_of"]) for entry in decisions(entries)],
     )
 
 
 def _live_picture(view: AsOf) -> dg.MetadataValue:
     """What was served against its yardsticks over the last four weeks, in the product's own measure."""
     target = view.product.decision.good_enough
-    days = view.days(view.back(SHOWN))
+    days = view.newest(SHOWN)
     card = view.read("performance", days)
     shown = daily_measures(card[card.day >= pd.Timestamp(days[0])], [target.metric])
     lines = charts.live_lines(shown[target.metric])

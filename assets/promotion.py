@@ -13,6 +13,7 @@ from evergreen.config import Product
 from evergreen.errors import LedgerError
 from evergreen.ledger import Entry
 from evergreen.model_card import render
+from evergreen.periods import Periods
 from evergreen.promotion import decide, effective_from, refuse_older_day, sentence, serving_after, serving_now
 from evergreen.stages import after_gates
 from evergreen.storage import Store, write_bytes
@@ -80,7 +81,7 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "decision": outcome,
         "deciding_gate": decision.deciding_gate,
-        "effective_from": str(effective_from(day, store.days("predictions"))),
+        "effective_from": str(effective_from(day, store.days("predictions"), Periods.of(product.time))),
         "gates": [gate.as_dict() for gate in judged],
         "candidate": records["candidate"],
         "training": _named(training),

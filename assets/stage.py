@@ -1,17 +1,19 @@
 """What every stage's assets share: product, partitions, and the options that the UI shows."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from evergreen.as_of import AsOf
+from evergreen.cadence import Cadence, parse_period
 from evergreen.charts import as_markdown
 from evergreen.config import Product
 from evergreen.digests import digest_json
+from evergreen.periods import Periods
 from evergreen.product_page import page_of
 from evergreen.promotion import decision_id
 from pipelines.resources import Home
@@ -20,6 +22,7 @@ Columns = Mapping[str, tuple[str, str]]
 """A table's columns: for each its type, as pandas names it, and its meaning."""
 
 ROW_COUNT = "dagster/row_count"
+MONDAY = 1  # Dagster counts from Sunday
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,18 @@ class Stage:
     name: str
 
     @property
-    def partitions(self) -> dg.DailyPartitionsDefinition:
+    def partitions(self) -> dg.TimeWindowPartitionsDefinition:
+        """A partition a period; its key is the period's name."""
         time = self.product.time
-        end = str(time.end + timedelta(days=1)) if time.end else None
-        return dg.DailyPartitionsDefinition(start_date=str(time.start), end_date=end, timezone=time.timezone)
+        end = str(Periods.of(time).after(time.end)) if time.end else None
+        span: dict[str, Any] = {"start_date": str(time.start), "end_date": end, "timezone": time.timezone}
+        kinds: dict[Cadence, Callable[[], dg.TimeWindowPartitionsDefinition]] = {
+            "hourly": lambda: dg.HourlyPartitionsDefinition(**span, fmt="%Y-%m-%dT%H"),
+            "daily": lambda: dg.DailyPartitionsDefinition(**span),
+            "weekly": lambda: dg.WeeklyPartitionsDefinition(**span, day_offset=MONDAY),
+            "monthly": lambda: dg.MonthlyPartitionsDefinition(**span),
+        }
+        return kinds[time.cadence]()
 
     def key(self, name: str) -> dg.AssetKey:
         return dg.AssetKey([self.product.name, name])
@@ -78,7 +89,7 @@ class Stage:
         return AsOf(home.store(self.product), self.product, self.day(context))
 
     def day(self, context: dg.AssetExecutionContext) -> date:
-        return date.fromisoformat(context.partition_key)
+        return parse_period(context.partition_key)
 
     def decision(self, day: date) -> str:
         return decision_id(self.product.name, day)

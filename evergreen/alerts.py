@@ -13,7 +13,7 @@ import pandas as pd
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY, Periods
+from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, ROLLED_BACK, SENSOR, sentence
 from evergreen.scoring import HEURISTIC, RUNGS
 from evergreen.stages import stages, waiting
@@ -185,14 +185,14 @@ def look_at_clock(
     `failed_days` are those of failed daily runs: these have an incident already. A product that has ended, or not begun, owes nothing.
     """
     periods = Periods.of(product.time)
-    over, missing = periods.last_ended(now), newest + ONE_DAY if newest else product.time.start
+    over, missing = periods.last_ended(now), periods.after(newest) if newest else product.time.start
     since = (scored_at or periods.ends(missing)) + product.service_levels.freshness
     if not periods.known(over) or missing > over or now <= since:
         return NOTHING
     if str(missing) in failed_days:
         return Look([], [OVERDUE])
-    what = f"{missing} has not been scored; the day before it was {_when(scored_at)}"
-    schedule, job = f"{product.name}_daily_schedule", f"{product.name}_daily"
+    what = f"{missing} has not been scored; the {product.time.word} before it was {_when(scored_at)}"
+    schedule, job = f"{product.name}_{product.time.cadence}_schedule", f"{product.name}_{product.time.cadence}"
     to_do = f"see that the Dagster daemon runs and {schedule} is on; then run {job} for {missing} to {over}"
     moment = since.isoformat(timespec="seconds")
     return Look([Condition(OVERDUE, what, moment, "critical", to_do, str(over))], [])

@@ -1,18 +1,19 @@
 """The as-of law in one place: what was known by the end of a day, and nothing else.
 
-Whatever trains, judges or monitors for day D reads events and labels through an `AsOf`; no partition later than D is opened.
+Whatever trains, judges or monitors for day D reads events and labels through an `AsOf`; no partition later than D is opened. A day
+is here, as in all that follows, a period of the product's cadence.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import pandas as pd
 
 from evergreen import wide
 from evergreen.config import Product
 from evergreen.labeling import due_columns, due_times, latest_labels
-from evergreen.periods import ONE_DAY, Periods, days_between
+from evergreen.periods import Periods
 from evergreen.storage import Store
 from evergreen.validation import needed_columns
 
@@ -21,32 +22,34 @@ from evergreen.validation import needed_columns
 class MatureRows:
     """Rows whose label is due.
 
-    `rows` are the labelled ones: the batch's columns, `day` (naive midnight), `event_time`, `matures_at` and `label`.
-    `coverage` has one line a day: `events`, `mature`, `labelled`; a whole mature day has events == mature.
+    `rows` are the labelled ones: the batch's columns, `day` (the naive moment at which it begins), `event_time`, `matures_at` and
+    `label`. `coverage` has one line a day: `events`, `mature`, `labelled`; a whole mature day has events == mature.
     """
 
     rows: pd.DataFrame
     coverage: pd.DataFrame
+    periods: Periods
 
     def whole_days(self, coverage_at_least: float = 0.0) -> list[date]:
         """Days with events, all of them mature and this share of them labelled, in order."""
-        return whole_days(self.coverage, coverage_at_least)
+        return whole_days(self.coverage, self.periods, coverage_at_least)
 
     def on(self, days: list[date]) -> "MatureRows":
         """The same, for these days alone."""
         stamps = pd.DatetimeIndex(days)
-        return MatureRows(self.rows[self.rows.day.isin(stamps)], self.coverage[self.coverage.index.isin(stamps)])
+        rows, coverage = self.rows[self.rows.day.isin(stamps)], self.coverage[self.coverage.index.isin(stamps)]
+        return MatureRows(rows, coverage, self.periods)
 
     def share_labelled(self) -> float | None:
         """Labelled rows over mature rows; None without a mature row."""
         return share_labelled(self.coverage)
 
 
-def whole_days(coverage: pd.DataFrame, coverage_at_least: float = 0.0) -> list[date]:
+def whole_days(coverage: pd.DataFrame, periods: Periods, coverage_at_least: float = 0.0) -> list[date]:
     """Days with events, all of them mature and this share of them labelled, in order."""
     covered = coverage.labelled >= coverage_at_least * coverage.mature
     whole = coverage[(coverage.events > 0) & (coverage.events == coverage.mature) & covered]
-    return [day.date() for day in whole.index]
+    return [periods.at(day) for day in whole.index]
 
 
 def share_labelled(coverage: pd.DataFrame) -> float | None:
@@ -63,12 +66,17 @@ class AsOf:
     product: Product
     day: date
 
+    @property
+    def periods(self) -> Periods:
+        return Periods.of(self.product.time)
+
     def days(self, first: date) -> list[date]:
         """The days from `first`, or from the product's start, to the as-of day."""
-        return days_between(max(first, self.product.time.start), self.day)
+        return self.periods.between(max(first, self.product.time.start), self.day)
 
-    def back(self, days: timedelta) -> date:
-        return self.day - days
+    def newest(self, number: int) -> list[date]:
+        """So many days up to the as-of day, fewer where the product is younger."""
+        return self.days(self.periods.before(self.day, number - 1))
 
     def read(self, table: str, days: list[date], columns: list[str] | None = None) -> pd.DataFrame:
         """A table's partitions. Raises PartitionMissing: a gap is an error, never silence.
@@ -100,13 +108,14 @@ class AsOf:
 
     def recent_due_times(self) -> Iterator[pd.DataFrame]:
         """Due times of the events to which an outcome delivered on the day may belong, in parts."""
-        days = self.days(self.back(self.product.label.matched_for))
+        days = self.newest(self.periods.covering(self.product.label.matched_for) + 1)
         for events in self.scan("batch", days, due_columns(self.product)):
             yield due_times(events, self.product)
 
     def labelled_before(self) -> pd.Series:
         """Ids that got a label on an earlier day, as far back as outcomes are matched."""
-        log = self.label_log(self.back(self.product.label.matched_for), self.day - ONE_DAY)
+        reach = self.periods.before(self.day, self.periods.covering(self.product.label.matched_for))
+        log = self.label_log(reach, self.periods.before(self.day))
         return log.id[log.label.notna()]
 
     def mature(self, first: date) -> MatureRows:
@@ -119,7 +128,7 @@ class AsOf:
         if len(parts) == 1:
             return parts[0]
         rows = pd.concat([part.rows for part in parts], ignore_index=True)
-        return MatureRows(rows, added_up([part.coverage for part in parts]))
+        return MatureRows(rows, added_up([part.coverage for part in parts]), self.periods)
 
     def coverage(self, days: list[date]) -> pd.DataFrame:
         """The coverage of these days, as in `mature`."""
@@ -138,9 +147,9 @@ class AsOf:
 
     def _mature(self, events: pd.DataFrame, log: pd.DataFrame) -> MatureRows:
         due = due_times(events, self.product)
-        day = Periods.of(self.product.time).holding(due.event_time)
+        day = self.periods.holding(due.event_time)
         events = events.assign(day=day, event_time=due.event_time, matures_at=due.matures_at)
-        mature = events[due.matures_at < Periods.of(self.product.time).ends(self.day)]
+        mature = events[due.matures_at < self.periods.ends(self.day)]
         labels = latest_labels(log).set_index("id").label
         mature = mature.assign(label=mature[self.product.id].map(labels))
         labelled = mature[mature.label.notna()].reset_index(drop=True)
@@ -150,15 +159,15 @@ class AsOf:
             "labelled": labelled.day.value_counts(),
         }
         coverage = pd.DataFrame(counts).fillna(0).astype("int64").sort_index()
-        return MatureRows(labelled, coverage)
+        return MatureRows(labelled, coverage, self.periods)
 
     def newly_mature_days(self) -> list[date]:
         """Days that were not yet wholly mature the day before, and are now."""
-        periods = Periods.of(self.product.time)
+        periods = self.periods
         latest = [due.matures_at.groupby(periods.holding(due.event_time)).max() for due in self.recent_due_times()]
         last = pd.concat(latest).groupby(level=0).max()
         new = last[(last >= periods.begins(self.day)) & (last < periods.ends(self.day))]
-        return [day.date() for day in new.index]
+        return [periods.at(day) for day in new.index]
 
 
 def added_up(coverages: list[pd.DataFrame]) -> pd.DataFrame:
@@ -170,9 +179,15 @@ def first_decidable_day(product: Product) -> date:
     """The first as-of day on which training and judging have enough whole mature days, if every label has a fixed delay.
 
     With a maturity column there is no such day to compute: the start plus the days that training and judging need is returned,
-    as if labels were due after a day.
+    as if labels were due after a day. Days without rows put it off.
     """
-    delay = ONE_DAY if product.label.matures_after is None else product.label.matures_after
-    maturing_days = -(-delay // ONE_DAY)
-    judged = product.evaluation.window + (product.evaluation.golden or timedelta(0))
-    return product.time.start + (maturing_days - 1) * ONE_DAY + product.training.at_least + judged
+    periods, evaluation, delay = Periods.of(product.time), product.evaluation, product.label.matures_after
+    maturing = 1 if delay is None else periods.covering(delay)
+    needed = [product.training.at_least, evaluation.window, *([evaluation.golden] if evaluation.golden else [])]
+    blocks = sum(product.count(span) for span in needed)
+    return periods.after(periods.start, maturing - 1 + blocks * periods.of_a_block)
+
+
+def first_served_day(product: Product) -> date:
+    """The first day that a model may serve: the one after `first_decidable_day`."""
+    return Periods.of(product.time).after(first_decidable_day(product))

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evergreen.as_of import AsOf
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import LedgerError, PartitionMissing, StorageError
 from evergreen.ledger import Entry, Ledger
-from evergreen.periods import days_between
+from evergreen.periods import Periods
 from evergreen.promotion import decisions as decided
 from evergreen.promotion import judged
 from evergreen.recipes import recorded_recipe
@@ -71,7 +72,7 @@ def newest_day(store: Store) -> date | None:
 def gaps(store: Store, product: Product, last: date) -> list[Finding]:
     """Partitions and documents that are missing between the product's start and `last`; those of the same days are one finding."""
     missing: dict[tuple[str, ...], list[date]] = {}
-    for day in days_between(product.time.start, last):
+    for day in Periods.of(product.time).between(product.time.start, last):
         held = {name for name in TABLES if store.path(name, day).exists()}
         held |= {name for name in DOCUMENTS if store.document_path(name, day).exists()}
         absent = tuple(name for name in _expected(store, product, day, last) if name not in held)
@@ -160,7 +161,7 @@ def decisions(store: Store, product: Product, entries: list[Entry]) -> list[Find
     """Documents of decided retrains that are missing, unreadable, or not those on which the ledger says it was decided."""
     found: list[Finding] = []
     for entry in decided(entries):
-        day = date.fromisoformat(entry["as_of"])
+        day = parse_period(entry["as_of"])
         candidate = entry["candidate"]
         recorded = {
             "training_set": entry["training"]["digest"],
@@ -190,7 +191,7 @@ def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
     days: dict[bool, list[set[str]]] = {True: [], False: []}
     changed: dict[str, None] = {}
     for name, as_of in sorted(manifests):
-        for same, named in _give_their_rows(store, name, date.fromisoformat(as_of)):
+        for same, named in _give_their_rows(store, name, parse_period(as_of)):
             days[same].append(named)
             changed |= {} if same else {f"{name} of {as_of}": None}
     if not changed:
@@ -215,7 +216,7 @@ def _give_their_rows(store: Store, name: str, day: date) -> list[tuple[bool, set
 
 
 def _digest_again(view: AsOf, recorded: dict[str, Any]) -> str:
-    days = [date.fromisoformat(day) for day in recorded["days"]]
+    days = [parse_period(day) for day in recorded["days"]]
     return str(manifest(view, view.mature_on(days), days, recorded.get("left_out", []))["digest"])
 
 

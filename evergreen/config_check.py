@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from evergreen.as_of import first_decidable_day
 from evergreen.config import Product, TableSource
 from evergreen.errors import EvergreenError, SourceError
 from evergreen.labeling import read_outcomes
-from evergreen.periods import days_between
+from evergreen.periods import Periods
 from evergreen.product_files import near_miss
 from evergreen.sources import Delivery, Source, open_source
 from evergreen.table_source import OneTable
@@ -64,11 +64,17 @@ def check_against_data(product: Product, home: Path, now: date) -> list[Finding]
 
 def sampled_days(product: Product, now: date) -> list[date]:
     """Periods of the product's life up to `now`, evenly spread."""
-    last = min(product.time.end or now, now)
-    days = days_between(product.time.start, last)
+    periods = Periods.of(product.time)
+    days = periods.between(periods.start, _last(product, now))
     if len(days) <= SAMPLED:
         return days
     return [days[round(place * (len(days) - 1) / (SAMPLED - 1))] for place in range(SAMPLED)]
+
+
+def _last(product: Product, now: date) -> date:
+    """The newest period of the product's life that has begun on a day."""
+    today = Periods.of(product.time).at(now)
+    return min(product.time.end or today, today)
 
 
 def _unseen(found: list[Finding]) -> list[Finding]:
@@ -164,7 +170,7 @@ def _of_labels(sample: Sample, product: Product) -> Iterator[Finding]:
 
 def _of_slices(sample: Sample, product: Product) -> Iterator[Finding]:
     rows, evaluation = pd.concat(sample.accepted, ignore_index=True), product.evaluation
-    periods = evaluation.window / timedelta(days=1)
+    periods = product.count(evaluation.window) * Periods.of(product.time).of_a_block
     for name in evaluation.slices:
         expected = rows[name].value_counts() / len(sample.days) * periods
         thin = expected[expected < evaluation.slice_rows_at_least]
@@ -174,7 +180,7 @@ def _of_slices(sample: Sample, product: Product) -> Iterator[Finding]:
 
 
 def _of_history(product: Product, now: date) -> Iterator[Finding]:
-    first, last = first_decidable_day(product), min(product.time.end or now, now)
+    first, last = first_decidable_day(product), _last(product, now)
     if first > last and product.time.end is not None:
         yield Finding(
             "wrong",

@@ -1,6 +1,7 @@
 """Measuring models: one score card, used by the judge, by monitoring and by experiments alike."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from evergreen.config import Product
 from evergreen.errors import OverlapError
+from evergreen.periods import Periods
 from evergreen.tasks import Floats, Task, task_of
 from evergreen.wide import among
 
@@ -15,8 +17,10 @@ ALL_ROWS = "all"
 MEANS = ["log_loss", "expected_cost", "squared_error", "label", "score"]
 
 
-def score_card(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Product) -> pd.DataFrame:
-    """Measures of each scorer by day and slice.
+def score_card(
+    rows: pd.DataFrame, scores: Mapping[str, Floats], product: Product, by_period: bool = False
+) -> pd.DataFrame:
+    """Measures of each scorer by day and slice; a day is a block of the product, or with `by_period` a period: they differ for hours.
 
     `rows` has `day`, `label` and the slice columns; `scores` maps a scorer's name to its scores, one a row. The card has one line
     for each (day, slice, scorer): `rows`, the means of `log_loss`, `expected_cost`, `squared_error`, `label` (base rate) and
@@ -24,12 +28,17 @@ def score_card(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Produc
     Rows that a scorer did not score (NaN) are not its: it has no line where it scored none.
     """
     slices, task = product.evaluation.slices, task_of(product)
-    measures = _measures_of_all(rows[["day", *slices]], rows.label.to_numpy(), scores, task)
+    groups = rows[["day", *slices]] if by_period else rows[["day", *slices]].assign(day=_blocks(rows, product))
+    measures = _measures_of_all(groups, rows.label.to_numpy(), scores, task)
     if measures.empty:
         return pd.DataFrame(columns=["day", "slice", "scorer", "rows", *MEANS, "calibration_gap"])
     card = pd.concat([_means(measures, name) for name in (ALL_ROWS, *slices)], ignore_index=True)
     card["calibration_gap"] = (card.score - card.label).abs() / task.unit
     return card.sort_values("scorer", key=lambda names: names.map(list(scores).index), kind="stable", ignore_index=True)
+
+
+def _blocks(rows: pd.DataFrame, product: Product) -> pd.Series:
+    return Periods.of(product.time).block_of(rows.day)
 
 
 def _measures_of_all(groups: pd.DataFrame, labels: Floats, scores: Mapping[str, Floats], task: Task) -> pd.DataFrame:
@@ -100,12 +109,24 @@ def by_day(card: pd.DataFrame, measure: str, slice_name: str = ALL_ROWS) -> pd.D
     return card[card.slice == slice_name].pivot(index="day", columns="scorer", values=measure).sort_index()
 
 
+def by_block(values: pd.Series, rows: pd.Series, periods: Periods) -> pd.Series:
+    """A measure by period as one by block, in order: the mean of its periods, each with the weight of its rows; missing ones are left
+    out, and so is a newest day of hours that is not over."""
+    known = values.dropna().sort_index()
+    if periods.of_a_block == 1:
+        return known
+    blocks = periods.blocks([periods.at(moment) for moment in known.index])
+    known = known[known.index.isin(pd.DatetimeIndex(list(chain(*blocks))))]
+    weights, block = rows.reindex(known.index), periods.block_of(known.index.to_series())
+    return known.mul(weights).groupby(block).sum() / weights.groupby(block).sum()
+
+
 def daily_ranking(rows: pd.DataFrame, scores: Mapping[str, Floats], product: Product) -> pd.DataFrame:
     """The ranking measure of each scorer within each day: one line a day, a column a scorer; days on which it is undefined are left out."""
     task, labels = task_of(product), rows.label.to_numpy()
     found = {
         day: {name: task.ranking(labels[of_day], values[of_day]) for name, values in scores.items()}
-        for day, of_day in rows.reset_index(drop=True).groupby("day").indices.items()
+        for day, of_day in _blocks(rows, product).reset_index(drop=True).to_frame().groupby("day").indices.items()
     }
     return (
         pd.DataFrame.from_dict(found, orient="index", columns=list(scores), dtype="float64").dropna().rename_axis("day")

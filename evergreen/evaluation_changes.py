@@ -67,7 +67,7 @@ def compare(before: Version, after: Version) -> pd.DataFrame:
     changed = rows[(rows["_merge"] != "both") | (rows.label != rows.label_after)]
     changed = changed.assign(day=changed.day.fillna(changed.day_after))
     reasons = [
-        _reason(portion, change, str(day.date()), identity, before, after)
+        _reason(portion, change, str(after.view.periods.at(day)), identity, before, after)
         for portion, change, day, identity in zip(changed.portion, changed.change, changed.day, changed.id, strict=True)
     ]
     changed = changed.assign(reason=pd.Series(reasons, index=changed.index, dtype="str"))

@@ -17,6 +17,7 @@ from evergreen.evaluation import of_slice, slice_names
 from evergreen.failure_cases import DUPLICATE, OVER_THE_CAP, cases, confident_errors
 from evergreen.golden import reserved
 from evergreen.ledger import Entry
+from evergreen.periods import Periods
 from evergreen.training import first_needed_day, manifest, read_manifest_rows, split_days
 from evergreen.wide import among
 
@@ -120,6 +121,6 @@ def _top_up(column: str, fresh: pd.DataFrame, golden: pd.DataFrame, product: Pro
         has = int(counts.get(name, 0))
         by_day = held[held.slice == name].day.value_counts().sort_index(ascending=False)
         lacked = has + by_day.cumsum().shift(fill_value=0) < product.evaluation.slice_rows_at_least
-        days = sorted(str(stamp.date()) for stamp in by_day.index[lacked])
+        days = sorted(str(Periods.of(product.time).at(stamp)) for stamp in by_day.index[lacked])
         lines.append({"slice": name, "fresh": has, "added": int(by_day[lacked].sum()), "days": days})
     return lines

@@ -80,16 +80,21 @@ def run_experiment(
     history = view.mature(current.time.start)
     rows = with_features_of(changed, history.rows, store, view.days(current.time.start))
     card = compare_recipes(
-        rows, history.whole_days(), {"current": current, "changed": changed}, current.gates.change.days.days, progress
+        rows,
+        history.whole_days(),
+        {"current": current, "changed": changed},
+        current.count(current.gates.change.days),
+        progress,
     )
     if card.empty:
+        needed = f"{current.count(current.training.at_least)} {current.time.block}s"
         raise NotEnoughEvidence(
-            f"{current.name} has {len(history.whole_days())} whole mature days as of {as_of}: too few to train for "
-            f"{current.training.at_least.days} days and to judge after them; replay further, or choose a later --as-of"
+            f"{current.name} has {len(history.whole_days())} whole mature {current.time.word}s as of {as_of}: too few to "
+            f"train for {needed} and to judge after them; replay further, or choose a later --as-of"
         )
     whole = card[card.slice == ALL_ROWS]
     losses = by_day(card, "log_loss")
-    days = [day.date() for day in losses.index]
+    days = [pd.Timestamp(day).date() for day in losses.index]
     return Outcome(
         difference=mean_interval((losses.changed - losses.current).to_list(), current.gates.confidence),
         means=whole.groupby("scorer")[["log_loss", "expected_cost", "squared_error", "calibration_gap"]].mean(),

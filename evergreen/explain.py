@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import pyarrow.dataset as ds
 
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import NotEnoughEvidence
 from evergreen.ledger import Entry
+from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, WAITING, decisions
 from evergreen.scoring import NO_VERSION
 from evergreen.storage import Store
@@ -66,7 +68,7 @@ def find_day(store: Store, prediction: str) -> date | None:
         columns=["day"], filter=ds.field("id") == prediction
     )
     days = sorted(str(day) for day in found["day"].to_pylist())
-    return date.fromisoformat(days[-1]) if days else None
+    return parse_period(days[-1]) if days else None
 
 
 def _example(store: Store) -> str:
@@ -81,7 +83,8 @@ def _row(table: pd.DataFrame, column: str, value: str) -> dict[str, Any]:
 
 def _label(store: Store, product: Product, day: date, prediction: str) -> dict[str, Any] | None:
     """The last label entered for a row of `day`: none is entered once outcomes are no longer matched to it."""
-    last = day + product.label.matched_for
+    periods = Periods.of(product.time)
+    last = periods.after(day, periods.covering(product.label.matched_for))
     for known in reversed([other for other in store.days("labels") if day <= other <= last]):
         log = store.read("labels", known)
         if (log.id == prediction).any():

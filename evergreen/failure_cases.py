@@ -23,7 +23,7 @@ def confident_errors(view: AsOf, mature: MatureRows) -> pd.DataFrame:
     policy, product = view.product.evaluation.failures, view.product
     if policy is None or mature.rows.empty:
         return pd.DataFrame(columns=COLUMNS)
-    days = sorted(stamp.date() for stamp in mature.rows.day.unique())
+    days = sorted(view.periods.at(stamp) for stamp in mature.rows.day.unique())
     task = task_of(product)
     made = view.read("predictions", days, ["id", *task.columns(), "served_by", "version"])
     served = made[made.served_by != HEURISTIC].drop(columns="served_by")

@@ -243,8 +243,9 @@ def _refresh(evidence: Evidence, product: Product) -> Gate:
 def judge_change(days: pd.DataFrame, product: Product) -> Gate:
     """Another recipe must be proven better, or not worse by the margin, on enough days that both predicted unseen."""
     rule = product.gates.change
-    if len(days) < rule.days.days:
-        sentence = f"Change of recipe: {len(days)} prequential days of both recipes, {rule.days.days} are needed; held."
+    needed = product.count(rule.days)
+    if len(days) < needed:
+        sentence = f"Change of recipe: {len(days)} prequential {product.time.block}s of both recipes, {needed} are needed; held."
         return Gate("comparison", "primary", "not enough evidence", sentence)
     interval = mean_interval((days.candidate - days.champion).to_list(), product.gates.confidence)
     assert interval is not None, "a change needs at least a day, and whole days are at least one"

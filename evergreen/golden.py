@@ -5,11 +5,14 @@ They are chosen once and stand in the ledger of evaluation sets; once there they
 
 from collections.abc import Iterable
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from evergreen.as_of import AsOf
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.ledger import Entry
+from evergreen.periods import Periods
 
 KEY = "golden"
 
@@ -22,7 +25,7 @@ def golden_key(product: Product) -> str:
 def reserved(entries: Iterable[Entry], product: Product, day: date) -> list[date]:
     """The golden days that the ledger knows of as of a day; empty where none are reserved."""
     found = (entry for entry in entries if entry["key"] == golden_key(product) and entry["as_of"] <= str(day))
-    return [date.fromisoformat(text) for entry in found for text in entry["days"]]
+    return [parse_period(text) for entry in found for text in entry["days"]]
 
 
 def choose(whole_days: list[date], trained: Iterable[date], product: Product) -> list[date]:
@@ -33,9 +36,10 @@ def choose(whole_days: list[date], trained: Iterable[date], product: Product) ->
     """
     if product.evaluation.golden is None:
         return []
-    used, count = set(trained), product.evaluation.golden.days
-    free = [day for day in whole_days[: -product.evaluation.window.days] if day not in used]
-    return [] if used and len(free) < count else free[:count]
+    used, count = set(trained), product.count(product.evaluation.golden)
+    earlier = Periods.of(product.time).blocks(whole_days)[: -product.count(product.evaluation.window)]
+    free = [block for block in earlier if used.isdisjoint(block)]
+    return [] if used and len(free) < count else list(chain(*free[:count]))
 
 
 def golden_days(view: AsOf, whole_days: list[date], entries: Iterable[Entry]) -> list[date]:
@@ -51,4 +55,4 @@ def _trained_before(view: AsOf) -> set[date]:
     earlier = [day for day in view.store.document_days("training_set") if day < view.day]
     sets: list[dict[str, Any]] = [view.store.read_document("training_set", day) for day in earlier]
     manifests = [manifest for made in sets for manifest in (made, made.get("refit")) if manifest]
-    return {date.fromisoformat(day) for manifest in manifests for day in manifest["days"]}
+    return {parse_period(day) for manifest in manifests for day in manifest["days"]}

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from evergreen.config import RollbackPolicy
-from evergreen.evaluation import by_day
+from evergreen.config import Product
+from evergreen.evaluation import by_block, by_day
 from evergreen.ledger import Entry
+from evergreen.periods import Periods
 from evergreen.promotion import serving_as_of, serving_now
 from evergreen.statistics import mean_interval
 
@@ -36,17 +37,19 @@ class RollbackDecision:
         return asdict(self)
 
 
-def decide(card: pd.DataFrame, entries: list[Entry], policy: RollbackPolicy) -> RollbackDecision:
+def decide(card: pd.DataFrame, entries: list[Entry], product: Product) -> RollbackDecision:
     """`card` is the performance table as it is known today, `entries` are those in effect."""
     serving = serving_now(entries)
     champion, previous = (serving.get(role) for role in ("champion", "previous"))
     if champion is None or previous is None:
         return RollbackDecision(False, "There is no champion with one before it to compare with.")
     versions = champion["version"], previous["version"]
-    excess = daily_excess(card, entries).iloc[-policy.over.days :]
-    interval = mean_interval(excess.to_list(), policy.confidence) if len(excess) >= policy.at_least.days else None
+    policy, unit = product.rollback, product.time.block
+    least, over = product.count(policy.at_least), product.count(policy.over)
+    excess = daily_excess(card, entries, Periods.of(product.time)).iloc[-over:]
+    interval = mean_interval(excess.to_list(), policy.confidence, unit=unit) if len(excess) >= least else None
     if interval is None:
-        needed = f"not enough evidence (n={len(excess)} days that both scored, {policy.at_least.days} are needed)"
+        needed = f"not enough evidence (n={len(excess)} {unit}s that both scored, {least} are needed)"
         return RollbackDecision(
             False, f"Version {versions[0]} against {versions[1]}: {needed}.", *versions, days=len(excess)
         )
@@ -60,13 +63,14 @@ def decide(card: pd.DataFrame, entries: list[Entry], policy: RollbackPolicy) -> 
     )
 
 
-def daily_excess(card: pd.DataFrame, entries: list[Entry]) -> pd.Series:
-    """The champion's log-loss over the previous version's, on the days on which these two were what they are now."""
+def daily_excess(card: pd.DataFrame, entries: list[Entry], periods: Periods) -> pd.Series:
+    """The champion's log-loss over the previous version's, on the days on which these two were what they are now; by block."""
     today = _pair(serving_now(entries))
     answered = card[(card.scorer != "served") | (card.served_by == "champion")]
     days = by_day(answered, "log_loss").reindex(columns=["served", "previous"])
-    same = [_pair_on(pd.Timestamp(day).date(), entries) == today for day in days.index]
-    return (days.served - days.previous)[same].dropna()
+    same = [_pair_on(periods.at(day), entries) == today for day in days.index]
+    rows = by_day(answered, "rows").reindex(columns=["served"]).served
+    return by_block((days.served - days.previous)[same], rows, periods)
 
 
 def _pair_on(day: date, entries: list[Entry]) -> tuple[int | None, int | None]:

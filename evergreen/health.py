@@ -4,21 +4,21 @@ Nothing here is measured anew but the labels' delay: everything else was written
 """
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from evergreen.as_of import AsOf
+from evergreen.cadence import parse_period
 from evergreen.ledger import Entry
 from evergreen.monitoring import daily_measures
-from evergreen.periods import ONE_DAY, Periods
 from evergreen.promotion import serving_as_of
 from evergreen.recipes import recorded_recipe
 from evergreen.scoring import HEURISTIC
 
-SHOWN, WEEK = timedelta(days=28), timedelta(days=7)
+SHOWN, WEEK = 28, 7
 IMPORTANCE_NAMES = {
     "xgboost": "share of the gain that the trees drew from it",
     "logistic": "share of the absolute standardised coefficients",
@@ -68,9 +68,9 @@ class Health:
 
 def gather(view: AsOf, entries: list[Entry]) -> Health:
     """Read a day's health; `entries` are those in effect on it."""
-    days, store = view.days(view.back(SHOWN - ONE_DAY)), view.store
+    days, store = view.newest(SHOWN), view.store
     scored, card = _scored(view, days), view.read("performance", days)
-    labels = view.read("labels", view.days(view.back(WEEK - ONE_DAY)), ["event_time", "known_at", "label"])
+    labels = view.read("labels", view.newest(WEEK), ["event_time", "known_at", "label"])
     return Health(
         day=view.day,
         days=days,
@@ -89,7 +89,7 @@ def gather(view: AsOf, entries: list[Entry]) -> Health:
 
 def _portions(view: AsOf, entries: list[Entry]) -> list[str]:
     """The sentences of the report that the last decision was taken on; none before the first."""
-    judged = [date.fromisoformat(entry["as_of"]) for entry in entries if "evaluation" in entry]
+    judged = [parse_period(entry["as_of"]) for entry in entries if "evaluation" in entry]
     if not judged:
         return []
     report = view.store.read_document("evaluation_report", judged[-1])
@@ -99,7 +99,7 @@ def _portions(view: AsOf, entries: list[Entry]) -> list[str]:
 def _scored(view: AsOf, days: list[date]) -> pd.DataFrame:
     """`rows`, `served_by` and `version` by day; days without a row are left out."""
     made = view.read("predictions", days, ["event_time", "served_by", "version"])
-    made["day"] = Periods.of(view.product.time).holding(made.event_time)
+    made["day"] = view.periods.holding(made.event_time)
     firsts = made.drop_duplicates("day").set_index("day")[["served_by", "version"]]
     return firsts.assign(rows=made.day.value_counts()).sort_index()
 
@@ -112,7 +112,7 @@ def _weights(view: AsOf, entries: list[Entry], scored: pd.DataFrame) -> Weights 
     record = entry["serving"][served_by]
     role = "baseline" if served_by == "baseline" else "refit" if "twin" in record else "candidate"
     recipe = recorded_recipe(view.store, record)
-    trained = view.store.read_document(f"{role}_model", date.fromisoformat(record["as_of"]))
+    trained = view.store.read_document(f"{role}_model", parse_period(record["as_of"]))
     kind = recipe.baseline.kind if role == "baseline" else recipe.training.model.kind
     return Weights(trained["importances"], IMPORTANCE_NAMES[kind])
 

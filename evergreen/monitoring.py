@@ -10,8 +10,9 @@ import pandas as pd
 from evergreen import wide
 from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
-from evergreen.evaluation import ALL_ROWS, pooled, score_card
+from evergreen.evaluation import ALL_ROWS, by_block, pooled, score_card
 from evergreen.labeling import due_columns
+from evergreen.periods import Periods
 from evergreen.scoring import HEURISTIC
 from evergreen.tasks import task_of
 
@@ -76,7 +77,8 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
 
 def _card(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
     task = task_of(product)
-    return score_card(rows, {scorer: task.from_table(rows, name) for scorer, name in SCORERS.items()}, product)
+    scores = {scorer: task.from_table(rows, name) for scorer, name in SCORERS.items()}
+    return score_card(rows, scores, product, by_period=True)
 
 
 def empty_performance() -> pd.DataFrame:
@@ -90,11 +92,11 @@ def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> di
     return {name: days[name].unstack().dropna(axis="columns", how="all") for name in measures}
 
 
-def daily_excess(history: pd.DataFrame) -> pd.Series:
-    """By how much each day's served log-loss exceeded the serving model's at its promotion; days without a reference are left out."""
+def daily_excess(history: pd.DataFrame, periods: Periods) -> pd.Series:
+    """By how much each block's served log-loss exceeded the serving model's at its promotion; days without a reference are left out."""
     days = history[(history.scorer == "served") & (history.slice == ALL_ROWS) & (history.served_by != HEURISTIC)]
-    excess = days.set_index("day").log_loss - days.set_index("day").reference
-    return excess.dropna().sort_index()
+    days = days.set_index("day").sort_index()
+    return by_block(days.log_loss - days.reference, days.rows, periods)
 
 
 def coverage_line(coverage: pd.DataFrame) -> dict[str, int | float | None]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from evergreen.as_of import first_decidable_day
+from evergreen.as_of import first_served_day
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY
 from evergreen.promotion import sentence
 from evergreen.statistics import mean_interval
 from evergreen.tasks import task_of
@@ -35,7 +35,7 @@ def judge(health: Health, product: Product) -> Verdict:
     target = product.decision.good_enough
     days = health.daily[target.metric]
     served = days.served.dropna() if "served" in days else _NO_DAYS
-    start = first_decidable_day(product) + ONE_DAY
+    start = first_served_day(product)
     until = f" Until {start} at the earliest the heuristic answers." if start > health.day else ""
     if len(served) < 2:
         return Verdict(
@@ -157,13 +157,11 @@ def _volume(health: Health) -> str:
 
 def _decisions_in_words(health: Health) -> list[str]:
     recent = [
-        entry
-        for entry in health.entries
-        if health.day - date.fromisoformat(entry["effective_from"]) < timedelta(days=WEEK)
+        entry for entry in health.entries if health.day - parse_period(entry["effective_from"]) < timedelta(days=WEEK)
     ]
     if not recent:
         return ["No retrain was decided in the last 7 days."]
-    return [f"{_kind(entry)} of {short(date.fromisoformat(entry['as_of']))}. {sentence(entry)}" for entry in recent]
+    return [f"{_kind(entry)} of {short(parse_period(entry['as_of']))}. {sentence(entry)}" for entry in recent]
 
 
 def _kind(entry: Entry) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import date
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from evergreen.config import Product
 from evergreen.evaluation import score_card
+from evergreen.periods import Periods
 from evergreen.tasks import Floats
 
 Progress = Callable[[str], None]
@@ -18,18 +20,19 @@ WEEK = 7  # days
 def folds(whole_days: list[date], product: Product, days: int) -> list[Fold]:
     """(training days, judging days) pairs whose judging days are the newest `days` whole mature days, in blocks of the evaluation window.
 
-    A block is a week at most: what is compared are recipes that are kept fresh. Fewer pairs where history is too short to train for
-    the earliest.
+    A block is a week at most, or one longer period: what is compared are recipes that are kept fresh. Fewer pairs where history is
+    too short to train for the earliest. Days are whole also of an hourly product.
     """
-    step, least = min(product.evaluation.window.days, WEEK), product.training.at_least.days
-    window = None if product.training.window == "expanding" else product.training.window.days
+    known, least = Periods.of(product.time).blocks(whole_days), product.count(product.training.at_least)
+    step = min(product.count(product.evaluation.window), WEEK if product.time.block == "day" else 1)
+    window = None if product.training.window == "expanding" else product.count(product.training.window)
     pairs: list[Fold] = []
-    for end in range(len(whole_days), len(whole_days) - days, -step):
-        start = max(end - step, len(whole_days) - days)
-        training = whole_days[:start] if window is None else whole_days[max(0, start - window) : start]
+    for end in range(len(known), len(known) - days, -step):
+        start = max(end - step, len(known) - days)
+        training = known[:start] if window is None else known[max(0, start - window) : start]
         if start < least:
             break
-        pairs.insert(0, (training, whole_days[start:end]))
+        pairs.insert(0, (list(chain(*training)), list(chain(*known[start:end]))))
     return pairs
 
 

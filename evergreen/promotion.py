@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from evergreen.cadence import parse_period
 from evergreen.errors import LedgerError
 from evergreen.gates import Gate
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY
+from evergreen.periods import Periods
 from evergreen.tasks import Prior
 
 ROLES = ("champion", "previous", "baseline", "first")
@@ -112,9 +113,9 @@ def decision_id(product: str, day: date) -> str:
     return f"{product}/{day}"
 
 
-def effective_from(day: date, scored_days: list[date]) -> date:
+def effective_from(day: date, scored_days: list[date], periods: Periods) -> date:
     """The first period not yet scored when the promotion commits: what already happened is never rewritten."""
-    return max([day, *scored_days]) + ONE_DAY
+    return periods.after(max([day, *scored_days]))
 
 
 def serving_after(
@@ -167,7 +168,7 @@ def serving_now(entries: list[Entry]) -> dict[str, Any]:
 
 def in_effect(entries: list[Entry], day: date) -> list[Entry]:
     """The entries that a day knows of: a later decision is its future."""
-    return [entry for entry in entries if date.fromisoformat(entry["effective_from"]) <= day]
+    return [entry for entry in entries if parse_period(entry["effective_from"]) <= day]
 
 
 def serving_as_of(entries: list[Entry], day: date) -> Entry | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import ModelError
 from evergreen.migrations import migrated
@@ -16,7 +17,7 @@ from evergreen.validation import validate
 def recorded_recipe(store: Store, record: Mapping[str, Any]) -> Product:
     """The product as it was when a version was trained, in today's words, without its gates: they judged that day and are not
     asked again, so a key of theirs that has another name today stops no model. Raises PartitionMissing where that is lost."""
-    recorded = store.read_document("training_set", date.fromisoformat(record["as_of"]))["product"]
+    recorded = store.read_document("training_set", parse_period(record["as_of"]))["product"]
     product = migrated(recorded, f"the product as of {record['as_of']}")
     return Product.model_validate({name: block for name, block in product.items() if name != "gates"})
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evergreen import charts
 from evergreen import plain_words as words
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.drift import PREDICTION, weighted_psi
 from evergreen.evaluation import ALL_ROWS
@@ -230,4 +231,4 @@ def _half(ordered: list[tuple[str, float]]) -> list[str]:
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    return parse_period(text)

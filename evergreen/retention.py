@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from evergreen.cadence import just_before, parse_period
 from evergreen.config import Retention
 from evergreen.ledger import Entry
 from evergreen.promotion import WAITING
@@ -55,12 +56,12 @@ def model_uses(entries: list[Entry]) -> dict[str, ModelUse]:
     uses: dict[str, ModelUse] = {}
     for number, entry in enumerate(entries):
         following = entries[number + 1] if number + 1 < len(entries) else None
-        until = date.fromisoformat(following["effective_from"]) - timedelta(days=1) if following else None
+        until = just_before(parse_period(following["effective_from"])) if following else None
         for role, state in entry["serving"].items():
             for record in _models([state]):
                 uses[record["digest"]] = ModelUse(record["version"], role not in WAITING.values(), until)
         for record in _models([entry.get("candidate")]):
-            decided = date.fromisoformat(entry["as_of"])
+            decided = parse_period(entry["as_of"])
             uses.setdefault(record["digest"], ModelUse(record["version"], False, decided if following else None))
     return uses
 

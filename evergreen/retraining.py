@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from evergreen.config import DriftTrigger, PerformanceTrigger, Product, StalenessTrigger
+from evergreen.periods import Periods
 from evergreen.statistics import mean_interval
 
 
@@ -16,7 +17,7 @@ from evergreen.statistics import mean_interval
 class History:
     """What is known at the end of a day.
 
-    `excess`: by day, the served log-loss over its reference at promotion (`monitoring.daily_excess`). `drift`: the
+    `excess`: by day (block), the served log-loss over its reference at promotion (`monitoring.daily_excess`). `drift`: the
     importance-weighted PSI, None without a champion. `decisions`: as-of days of earlier retrain decisions, in order.
     """
 
@@ -63,12 +64,12 @@ class RetrainDecision:
 
 def decide(history: History, product: Product) -> RetrainDecision:
     """Read each declared trigger, then apply cooldown and budget. Before the first decision nothing fires: the schedule starts."""
-    readers: dict[str, Callable[[History, Any], Reading]] = {
+    readers: dict[str, Callable[[History, Any, Product], Reading]] = {
         "performance": _performance,
         "drift": _drift,
         "staleness": _staleness,
     }
-    readings = [readers[trigger.kind](history, trigger) for trigger in product.retraining.triggers]
+    readings = [readers[trigger.kind](history, trigger, product) for trigger in product.retraining.triggers]
     fired = any(reading.fired for reading in readings)
     held_back = _held_back(history, product) if fired else None
     return RetrainDecision(fired and held_back is None, readings, held_back)
@@ -102,14 +103,15 @@ def _prediction_bound(earlier: pd.Series, over: int, one_in: int) -> float:
     return float(earlier.mean()) + reach * float(np.sqrt(1 / over + 1 / days))
 
 
-def _performance(history: History, trigger: PerformanceTrigger) -> Reading:
+def _performance(history: History, trigger: PerformanceTrigger, product: Product) -> Reading:
     """Fires when the window's mean excess is proven above zero and lies over the calibrated threshold."""
-    over = trigger.over.days
+    over = product.count(trigger.over)
     window = history.excess.iloc[-over:]
     threshold, quiet = alarm_threshold(history.excess, over, trigger.false_alarms)
-    interval = mean_interval(window.to_list(), 0.95) if len(window) == over else None
+    interval = mean_interval(window.to_list(), 0.95, unit=product.time.block) if len(window) == over else None
     if interval is None or threshold is None:
-        evidence = f"not enough evidence (n={len(window)} of {over} days judged, {quiet} of {trigger.false_alarms} earlier windows)"
+        judged = f"n={len(window)} of {over} {product.time.block}s judged"
+        evidence = f"not enough evidence ({judged}, {quiet} of {trigger.false_alarms} earlier windows)"
         return Reading("performance", interval.mean if interval else None, threshold, False, evidence)
     fired = interval.low > 0 and interval.mean > threshold
     return Reading(
@@ -121,7 +123,7 @@ def _performance(history: History, trigger: PerformanceTrigger) -> Reading:
     )
 
 
-def _drift(history: History, trigger: DriftTrigger) -> Reading:
+def _drift(history: History, trigger: DriftTrigger, _: Product) -> Reading:
     if history.drift is None:
         return Reading("drift", None, trigger.psi, False, "not enough evidence (no champion to drift from)")
     return Reading(
@@ -129,7 +131,7 @@ def _drift(history: History, trigger: DriftTrigger) -> Reading:
     )
 
 
-def _staleness(history: History, trigger: StalenessTrigger) -> Reading:
+def _staleness(history: History, trigger: StalenessTrigger, _: Product) -> Reading:
     if not history.decisions:
         return Reading("staleness", None, float(trigger.days), False, "not enough evidence (nothing was trained yet)")
     age = (history.day - history.decisions[-1]).days
@@ -143,15 +145,17 @@ def _staleness(history: History, trigger: StalenessTrigger) -> Reading:
 
 
 def _held_back(history: History, product: Product) -> str | None:
-    policy = product.retraining
-    if history.decisions and history.day - history.decisions[-1] <= policy.cooldown:
-        return f"cooldown ({policy.cooldown.days} days after {history.decisions[-1]})"
-    spent = [day for day in history.decisions if history.day - day < policy.budget.per]
-    if len(spent) >= policy.budget.retrains:
-        return f"budget ({len(spent)} of {policy.budget.retrains} retrains in {policy.budget.per.days} days)"
+    policy, word = product.retraining, product.time.word
+    cooldown, per = product.count(policy.cooldown), product.count(policy.budget.per)
+    ages = [Periods.of(product.time).steps(decided, history.day) for decided in history.decisions]
+    if ages and ages[-1] <= cooldown:
+        return f"cooldown ({cooldown} {word}s after {history.decisions[-1]})"
+    spent = sum(age < per for age in ages)
+    if spent >= policy.budget.retrains:
+        return f"budget ({spent} of {policy.budget.retrains} retrains in {per} {word}s)"
     return None
 
 
-def first_day_of_history(day: date) -> date:
-    """How far back a decision looks: a year of judged days."""
-    return day - timedelta(days=365)
+def first_day_of_history(day: date, periods: Periods) -> date:
+    """How far back a decision looks: 365 judged periods, or 90 days of hours."""
+    return periods.before(day, 90 * 24 if periods.cadence == "hourly" else 365)

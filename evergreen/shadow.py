@@ -15,7 +15,6 @@ from evergreen.evaluation import by_day, pooled, score_card
 from evergreen.gates import Gate, Verdict
 from evergreen.labeling import due_columns
 from evergreen.ledger import Entry, Ledger
-from evergreen.periods import days_between
 from evergreen.promotion import REFUSED, serving_as_of
 from evergreen.scoring import Answer
 from evergreen.stages import after_shadow, ending, stages, waiting
@@ -64,7 +63,7 @@ def trial(view: AsOf, entries: list[Entry]) -> Trial | None:
         return None
     scored = set(view.store.days(TABLE))
     began = stages(entries)[-1]
-    days = [day for day in days_between(began.first, view.day) if day in scored]
+    days = [day for day in view.days(began.first) if day in scored]
     champion = entries[-1]["serving"]["champion"]["version"]
     asked = [_asked(view, day, shadow["version"], champion) for day in days]
     rows = pd.concat(asked, ignore_index=True) if asked else _nothing_asked(view.product)
@@ -101,9 +100,10 @@ def _losses(view: AsOf, days: list[date], rows: pd.DataFrame) -> pd.DataFrame:
             cards.append(score_card(joined, asked, product))
     if not cards:
         return pd.DataFrame({"shadow": [], "champion": []})
-    whole = whole_days(added_up(coverages), product.label.coverage_at_least)
-    losses = by_day(pooled(cards, product), "log_loss")
-    return losses[losses.index.isin(pd.DatetimeIndex(whole))]
+    whole = whole_days(added_up(coverages), view.periods, product.label.coverage_at_least)
+    losses, blocks = by_day(pooled(cards, product), "log_loss"), view.periods.blocks(whole)
+    begin = view.periods.block_of(pd.Series(pd.DatetimeIndex([block[0] for block in blocks])))
+    return losses[losses.index.isin(begin)]
 
 
 def judge(found: Trial, product: Product) -> list[Gate]:

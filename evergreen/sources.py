@@ -97,7 +97,10 @@ class DailyFiles:
         return {kind: digest_file(path) for kind, path in self._paths(day).items()}
 
     def _paths(self, day: date) -> dict[str, Path]:
-        return {"events": Path(self.events.format(day=day)), "outcomes": Path(self.outcomes.format(day=day))}
+        return {
+            "events": Path(self.events.format(day=day, period=day)),
+            "outcomes": Path(self.outcomes.format(day=day, period=day)),
+        }
 
 
 def _provenance(path: Path) -> dict[str, Any]:

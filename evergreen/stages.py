@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from evergreen.cadence import just_before, parse_period
 from evergreen.config import Product
 from evergreen.errors import StageError
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY
+from evergreen.periods import Periods
 from evergreen.promotion import (
     AWAITING,
     IN_SHADOW,
@@ -100,7 +101,7 @@ def ending(
         "kind": kind,
         "as_of": str(scored[-1]),
         "decision": outcome,
-        "effective_from": str(effective_from(scored[-1], scored)),
+        "effective_from": str(effective_from(scored[-1], scored, Periods.of(product.time))),
         "candidate": record,
         "decided": decided["key"],
         "serving": moved(outcome, serving_now(entries), record),
@@ -143,8 +144,8 @@ def _stage(began: Entry, end: Entry | None) -> Stage:
         version,
         NAMES[role],
         str(began.get("decided", began["key"])),
-        date.fromisoformat(began["effective_from"]),
-        date.fromisoformat(end["effective_from"]) - ONE_DAY if end else None,
+        parse_period(began["effective_from"]),
+        just_before(parse_period(end["effective_from"])) if end else None,
         _fate(version, end) if end else None,
         began.get("at"),
         end.get("at") if end else None,

@@ -10,7 +10,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Interval:
-    """A two-sided t interval for a mean over `days` blocks.
+    """A two-sided t interval for a mean over `days` blocks, each of them a `unit`: a day, a week or a month.
 
     `smallest_effect` is the difference that a comparison of so many days would have seen with 80% power.
     """
@@ -20,12 +20,13 @@ class Interval:
     high: float
     days: int
     smallest_effect: float
+    unit: str = "day"
 
     def __str__(self) -> str:
-        return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over {self.days} days"
+        return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over {self.days} {self.unit}s"
 
 
-def mean_interval(values: Sequence[float], confidence: float, looks: int = 1) -> Interval | None:
+def mean_interval(values: Sequence[float], confidence: float, looks: int = 1, unit: str = "day") -> Interval | None:
     """The t interval of a mean, Bonferroni-corrected for `looks` comparisons; None with fewer than two values.
 
     A missing value is an error of the caller: ValueError. Smallest effect: (t(1-alpha/2) + t(power)) * s / sqrt(n), the usual
@@ -42,6 +43,5 @@ def mean_interval(values: Sequence[float], confidence: float, looks: int = 1) ->
     critical = float(t.ppf(1 - (1 - confidence) / 2 / looks, freedom))
     reach = critical * error
     mean = float(observed.mean())
-    return Interval(
-        mean, float(mean - reach), float(mean + reach), len(observed), float((critical + t.ppf(POWER, freedom)) * error)
-    )
+    effect = float((critical + t.ppf(POWER, freedom)) * error)
+    return Interval(mean, float(mean - reach), float(mean + reach), len(observed), effect, unit)

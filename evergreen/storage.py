@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen import wide
+from evergreen.cadence import parse_period
 from evergreen.digests import FrameDigest
 from evergreen.errors import PartitionCorrupt, PartitionMissing
 from evergreen.ledger import Ledger
@@ -186,13 +187,11 @@ class Store:
     def days(self, table: str) -> list[date]:
         """The days for which a table has a partition, in order."""
         folder = self.root / table
-        return sorted(date.fromisoformat(place.name.removeprefix("day=")) for place in folder.glob("day=*"))
+        return sorted(parse_period(place.name.removeprefix("day=")) for place in folder.glob("day=*"))
 
     def document_days(self, name: str) -> list[date]:
         """The days for which a document exists, in order."""
-        return sorted(
-            date.fromisoformat(path.stem.removeprefix("day=")) for path in (self.root / name).glob("day=*.json")
-        )
+        return sorted(parse_period(path.stem.removeprefix("day=")) for path in (self.root / name).glob("day=*.json"))
 
     def document_path(self, name: str, day: date) -> Path:
         return self.root / name / f"day={day}.json"

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import pandas as pd
-
 from evergreen.as_of import AsOf
 from evergreen.evaluation import summarize
 from evergreen.ledger import Entry
@@ -68,7 +66,7 @@ def _champion_days(view: AsOf) -> list[date]:
     """Whole mature days that a champion served."""
     table = view.read("performance", view.days(view.product.time.start), ["day", "scorer", "served_by"])
     days = table.day[(table.scorer == "first") & (table.served_by == "champion")]
-    return sorted({pd.Timestamp(day).date() for day in days})
+    return sorted({view.periods.at(day) for day in days})
 
 
 def _compare(view: AsOf, days: list[date]) -> dict[str, dict[str, Any]]:

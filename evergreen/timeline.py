@@ -5,9 +5,9 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
+from evergreen.cadence import just_before, parse_period
 from evergreen.errors import LedgerError
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY
 from evergreen.promotion import asked_for_by, sentence
 from evergreen.scoring import HEURISTIC, NO_VERSION
 from evergreen.storage import Store
@@ -43,7 +43,7 @@ def timeline(entries: list[Entry], store: Store, start: date) -> list[Reign]:
     Raises LedgerError where a scored day names a ledger entry that is not there: entries were taken away from the end.
     """
     moves = [(start, (HEURISTIC, NO_VERSION), None), *_moves(entries)]
-    ends = [following[0] - ONE_DAY for _, following in pairwise(moves)]
+    ends = [just_before(following[0]) for _, following in pairwise(moves)]
     answered = _answered(store, {entry["digest"] for entry in entries})
     return [
         _reign(first, last, server, cause, answered)
@@ -62,7 +62,7 @@ def _moves(entries: list[Entry]) -> list[tuple[date, Server, Entry]]:
         following = entries[number + 1] if number + 1 < len(entries) else None
         overtaken = following is not None and following["effective_from"] == entry["effective_from"]
         if not overtaken and server != current:
-            moves.append((date.fromisoformat(entry["effective_from"]), server, cause))
+            moves.append((parse_period(entry["effective_from"]), server, cause))
             current = server
     return moves
 

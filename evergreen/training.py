@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 
 from evergreen.as_of import AsOf, MatureRows, whole_days
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.digests import digest_frame
 from evergreen.errors import NotEnoughEvidence, StorageError
 from evergreen.failure_cases import cases, confident_errors
 from evergreen.golden import golden_days
 from evergreen.ledger import Entry
+from evergreen.periods import Periods
 from evergreen.tasks import task_of
 from evergreen.wide import among
 
@@ -22,8 +25,8 @@ COLUMNS_OF_IDENTITY = ["day", "label"]
 
 @dataclass(frozen=True)
 class Split:
-    """Whole days: `training` ends with `training[-1]`, `judging` follows; no day is in both. `refit` is what would train if nothing
-    had to judge: it ends with the last judging day."""
+    """Whole days, of an hourly product with all their hours: `training` ends with `training[-1]`, `judging` follows; no day is in both.
+    `refit` is what would train if nothing had to judge: it ends with the last judging day."""
 
     training: list[date]
     judging: list[date]
@@ -35,18 +38,18 @@ def split_days(whole_days: list[date], product: Product, golden: Sequence[date] 
 
     Raises NotEnoughEvidence, saying how many are missing.
     """
-    judging = product.evaluation.window.days
-    free = [day for day in whole_days if day not in set(golden)]
-    history = free[:-judging]
-    if len(history) < product.training.at_least.days:
-        reserved = f", {len(whole_days) - len(free)} of them golden" if golden else ""
+    periods, judging = Periods.of(product.time), product.count(product.evaluation.window)
+    free = periods.blocks([day for day in whole_days if day not in set(golden)])
+    history, least, known = free[:-judging], product.count(product.training.at_least), len(periods.blocks(whole_days))
+    if len(history) < least:
+        reserved = f", {known - len(free)} of them golden" if golden else ""
         raise NotEnoughEvidence(
-            f"{product.name}: {len(whole_days)} whole mature days{reserved}, {product.training.at_least.days} are needed to "
+            f"{product.name}: {known} whole mature {product.time.block}s{reserved}, {least} are needed to "
             f"train and {judging} more to judge; until then the heuristic serves"
         )
     window = product.training.window
-    newest = None if window == "expanding" else -window.days
-    return Split(history[newest:], free[-judging:], free[newest:])
+    newest = None if window == "expanding" else -product.count(window)
+    return Split(*(list(chain(*blocks)) for blocks in (history[newest:], free[-judging:], free[newest:])))
 
 
 def evidence_missing(view: AsOf, evaluation_sets: list[Entry]) -> str | None:
@@ -54,7 +57,7 @@ def evidence_missing(view: AsOf, evaluation_sets: list[Entry]) -> str | None:
     product = view.product
     try:
         coverage = view.coverage(view.days(first_needed_day(product, view.day)))
-        whole = whole_days(coverage, product.label.coverage_at_least)
+        whole = whole_days(coverage, view.periods, product.label.coverage_at_least)
         split_days(whole, product, golden_days(view, whole, evaluation_sets))
     except NotEnoughEvidence as problem:
         return str(problem)
@@ -68,9 +71,10 @@ def first_needed_day(product: Product, day: date) -> date:
     window = product.training.window
     if window == "expanding":
         return product.time.start
-    label = product.label
-    maturing = label.matures_after or label.matched_for
-    return max(product.time.start, day - window - product.evaluation.window - maturing - timedelta(days=1))
+    periods, label = Periods.of(product.time), product.label
+    maturing = periods.covering(label.matures_after or label.matched_for)
+    blocks = product.count(window) + product.count(product.evaluation.window)
+    return max(product.time.start, periods.before(day, (blocks + 1) * periods.of_a_block + maturing))
 
 
 def manifest(view: AsOf, rows: MatureRows, days: list[date], left_out: Iterable[str] = ()) -> dict[str, Any]:
@@ -123,13 +127,13 @@ def manifest_of(training_set: dict[str, Any], record: dict[str, Any]) -> dict[st
 
 def read_manifest_rows(view: AsOf, recorded: dict[str, Any]) -> pd.DataFrame:
     """The labelled rows that a manifest names, as they were known on its as-of day."""
-    days = [date.fromisoformat(day) for day in recorded["days"]]
+    days = [parse_period(day) for day in recorded["days"]]
     rows = view.mature_on(days).rows
     return rows[~among(rows[view.product.id], recorded.get("left_out", []))].reset_index(drop=True)
 
 
 def possible_training_ids(view: AsOf, recorded: dict[str, Any]) -> pd.Series:
     """The ids of every event on the days that a manifest names, but those left out: at least those that were trained on."""
-    days = [date.fromisoformat(day) for day in recorded["days"]]
+    days = [parse_period(day) for day in recorded["days"]]
     ids = view.store.read_days("batch", days, [view.product.id])[view.product.id]
     return ids[~among(ids, recorded.get("left_out", []))]

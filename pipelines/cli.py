@@ -6,7 +6,7 @@ Heavy imports wait inside the commands, so that `--help` answers at once.
 
 import logging
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +42,8 @@ ProductName = Annotated[
 def replay(
     product: ProductName = "flights",
     to: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day; default: 12 weeks from the product's start")
+        str | None,
+        typer.Option(help="a date or an hour in the last period; default: 84 periods from the product's start"),
     ] = None,
 ) -> None:
     """Live a product's days through the real jobs, from where it stopped."""
@@ -50,7 +51,7 @@ def replay(
     from pipelines.screen import Bar, console, print_summary
 
     found = _product(product)
-    last = _last_day(found, to.date() if to else None)
+    last = _last_day(found, to)
     with console.status("writing the sample deliveries"):
         written = deliver_sample(found)
     if written:
@@ -59,7 +60,7 @@ def replay(
         done = running.run(last, bar)
         home = running.home
     if not done:
-        console.print(f"Nothing is left: every day up to {last} is done.")
+        console.print(f"Nothing is left: every {found.time.word} up to {last} is done.")
     print_summary(found, home, last)
 
 
@@ -103,12 +104,11 @@ def explain(product: ProductName, prediction: Annotated[str, typer.Option(help="
 @app.command()
 def experiment(
     name: Annotated[str, typer.Argument(help="the name of a file in configs/experiments, without .yaml")],
-    as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="default: the newest monitored day")
-    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="a date or an hour; default: the newest monitored period")] = None,
 ) -> None:
     """Judge an overlay beside the current recipe, on the same rows; nothing is promoted."""
     from evergreen.experiments import load_experiment
+    from evergreen.periods import Periods
     from pipelines import places
     from pipelines.experiment_run import run_in_process
     from pipelines.screen import console, print_experiment
@@ -116,7 +116,7 @@ def experiment(
     declared = load_experiment(places.configs() / "experiments", name)
     found = _product(declared.product)
     with console.status(f"fitting both recipes ({declared.name})"):
-        outcome = run_in_process(found, declared.name, str(as_of.date()) if as_of else "")
+        outcome = run_in_process(found, declared.name, str(Periods.of(found.time).asked_for(as_of)) if as_of else "")
     print_experiment(declared, outcome)
 
 
@@ -138,14 +138,17 @@ def _product(name: str) -> "Product":
     return find_product(places.configs() / "products", name)
 
 
-def _last_day(product: "Product", to: date | None) -> date:
-    """The last day to replay: as asked, or twelve weeks of the product's life; never past its end or into the future."""
-    from evergreen.periods import ONE_DAY
+def _last_day(product: "Product", to: str | None) -> date:
+    """The last period to replay: as asked, or the 84th of the product's life; never past its end or into the future."""
+    from evergreen.periods import Periods
 
-    first, end = product.time.start, min(product.time.end or date.today() - ONE_DAY, date.today() - ONE_DAY)
-    if to is not None and not first <= to <= end:
-        raise EvergreenError(f"--to {to}: {product.name} has days from {first} to {end}")
-    return to or min(end, first + 83 * ONE_DAY)
+    periods = Periods.of(product.time)
+    over, first = periods.last_ended(datetime.now(UTC)), periods.start
+    end = min(periods.end or over, over)
+    last = periods.asked_for(to) if to else min(end, periods.after(first, 83))
+    if to and not first <= last <= end:
+        raise EvergreenError(f"--to {to}: {product.name} has {product.time.word}s from {first} to {end}")
+    return last
 
 
 def _home() -> "Home":

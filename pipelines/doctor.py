@@ -11,12 +11,13 @@ from typing import Any
 import dagster as dg
 
 from evergreen import checkup
+from evergreen.cadence import parse_period
 from evergreen.checkup import FROM_BACKUP, Finding
 from evergreen.config import FilesSource, Product
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError, EvergreenError
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY, Periods, days_between
+from evergreen.periods import Periods
 from evergreen.product_files import load_product
 from evergreen.promotion import ROLES, WAITING
 from evergreen.retention import digests_of
@@ -100,10 +101,11 @@ class Doctor:
 
     def _data(self, newest: date, progress: Progress) -> Iterator[Finding]:
         working = (self.replaying or self.daemon) and unfinished_runs(self.instance, {tags.PRODUCT: self.product.name})
-        last = newest - ONE_DAY if working else newest
+        periods = Periods.of(self.product.time)
+        last = periods.before(newest) if working else newest
         yield from checkup.gaps(self.store, self.product, last)
         written = self._written()
-        for day in progress(days_between(self.product.time.start, last), self.product.name):
+        for day in progress(periods.between(self.product.time.start, last), self.product.name):
             yield from checkup.contents(self.store, self.product, day, written)
 
     def _written(self) -> dict[tuple[str, date], str]:
@@ -113,7 +115,7 @@ class Doctor:
             for record in self._materializations(table):
                 made = record.asset_materialization
                 if made and "digest" in made.metadata and record.partition_key:
-                    digests[table, date.fromisoformat(record.partition_key)] = str(made.metadata["digest"].value)
+                    digests[table, parse_period(record.partition_key)] = str(made.metadata["digest"].value)
         return digests
 
     def _materializations(self, table: str) -> Iterator[dg.EventLogRecord]:
@@ -211,7 +213,8 @@ class Doctor:
 
     def _delivery(self, newest: date) -> list[Finding]:
         """The delivery after the newest day, once that day is over."""
-        source, periods, day = self.product.source, Periods.of(self.product.time), newest + ONE_DAY
+        source, periods = self.product.source, Periods.of(self.product.time)
+        day = periods.after(newest)
         if (
             not isinstance(source, FilesSource)
             or source.sample
@@ -219,7 +222,7 @@ class Doctor:
             or periods.ends(day) > self.now
         ):
             return []
-        paths = [places.home() / pattern.format(day=day) for pattern in (source.events, source.outcomes)]
+        paths = [places.home() / pattern.format(day=day, period=day) for pattern in (source.events, source.outcomes)]
         return [
             Finding(f"{path} has not been delivered", "warning", "deliver it; the next replay or daily run takes it")
             for path in paths

@@ -1,6 +1,5 @@
 """The command `evergreen evaluation-set`: the portions as of a day, and what changed since another version."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,14 +15,13 @@ evaluation_app = typer.Typer()
 @evaluation_app.command("evaluation-set")
 def evaluation_set(
     product: Annotated[str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products")],
-    as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="default: the newest version")] = None,
-    against: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="default: the version before it")
-    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="a date or an hour; default: the newest version")] = None,
+    against: Annotated[str | None, typer.Option(help="a date or an hour; default: the version before it")] = None,
     rows: Annotated[bool, typer.Option("--rows", help="list the id of every row that came or went")] = False,
 ) -> None:
     """Which rows judge as of a day, in which portion and why; which came and went since another version."""
     from evergreen.evaluation_changes import compare, read_version
+    from evergreen.periods import Periods
     from evergreen.product_files import find_product
     from pipelines import places
     from pipelines.resources import Home
@@ -32,14 +30,14 @@ def evaluation_set(
     found = find_product(places.configs() / "products", product)
     store = Home(path=str(places.home())).store(found)
     days = store.document_days("evaluation_set")
-    day = as_of.date() if as_of else (days[-1] if days else found.time.start)
+    day = Periods.of(found.time).asked_for(as_of) if as_of else (days[-1] if days else found.time.start)
     earlier = [known for known in days if known < day]
     version = read_version(store, day)
     console.print(_portions(found.name, version), *_withheld(version), sep="\n", soft_wrap=True)
     if against is None and not earlier:
         console.print(f"There is no version before {day} to compare with.")
         return
-    other = read_version(store, against.date() if against else earlier[-1])
+    other = read_version(store, Periods.of(found.time).asked_for(against) if against else earlier[-1])
     before, after = sorted((other, version), key=lambda one: one.view.day)
     _print_changes(before, after, compare(before, after), rows)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import EvergreenError
-from evergreen.periods import days_between
+from evergreen.periods import Periods
 from pipelines import places, settings, tags
 from pipelines.alive import is_held
 
@@ -54,15 +55,13 @@ def close_interrupted_runs(instance: dg.DagsterInstance, jobs: set[str], tag: st
 def days_left(instance: dg.DagsterInstance, product: Product, last: date) -> list[date]:
     """The days up to `last` that are not done; done means that its report, the last daily asset, exists on the instance."""
     done = instance.get_materialized_partitions(dg.AssetKey([product.name, "health_report"]))
-    return [day for day in days_between(product.time.start, last) if str(day) not in done]
+    return [day for day in Periods.of(product.time).between(product.time.start, last) if str(day) not in done]
 
 
 def days_underway(instance: dg.DagsterInstance, job: str) -> set[date]:
     """The days for which a run of the job waits or works."""
     waiting = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.QUEUED, *UNFINISHED])
-    return {
-        date.fromisoformat(run.tags[tags.PARTITION]) for run in instance.get_runs(waiting) if tags.PARTITION in run.tags
-    }
+    return {parse_period(run.tags[tags.PARTITION]) for run in instance.get_runs(waiting) if tags.PARTITION in run.tags}
 
 
 def succeeded(instance: dg.DagsterInstance, run_key: str) -> bool:

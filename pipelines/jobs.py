@@ -39,12 +39,13 @@ RETRAIN_STAGES = (training_assets, evaluation_assets, promotion_assets)
 
 
 def daily_name(product: Product) -> str:
-    return f"{product.name}_daily"
+    """The job of a period is named by the cadence: `flights_daily`."""
+    return f"{product.name}_{product.time.cadence}"
 
 
 def daily_key(product: Product, day: date) -> str:
     """The run key under which a day is first asked for."""
-    return f"daily/{decision_id(product.name, day)}"
+    return f"{product.time.cadence}/{decision_id(product.name, day)}"
 
 
 def retrain_name(product: Product) -> str:
@@ -75,7 +76,10 @@ def product_assets(product: Product) -> list[dg.AssetsDefinition]:
 def daily_job(product: Product) -> "AssetJob":
     """Ingestion to retrain decision and report, for one day."""
     return _job(
-        daily_name(product), DAILY_STAGES, product, "Ingest, validate, label, score, monitor and decide, for one day."
+        daily_name(product),
+        DAILY_STAGES,
+        product,
+        f"Ingest, validate, label, score, monitor and decide, for one {product.time.word}.",
     )
 
 

@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import dagster as dg
@@ -19,7 +19,7 @@ from croniter import croniter
 from evergreen.config import FilesSource, Product, TableSource
 from evergreen.errors import EvergreenError
 from evergreen.ledger import Entry
-from evergreen.periods import ONE_DAY, Periods
+from evergreen.periods import Periods
 from evergreen.promotion import ROLLED_BACK, serving_as_of
 from evergreen.sources import import_function
 from pipelines import places, tags
@@ -31,6 +31,7 @@ from pipelines.resources import Home
 from pipelines.schedules import daily_schedule, retrain_schedule
 from pipelines.sensors import retrain_sensor, rollback_sensor
 
+A_MOMENT = timedelta(microseconds=1)  # croniter gives what lies after a moment, and a tick may be the moment itself
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -77,7 +78,7 @@ class Replay:
         self._repair_aliases(watcher)
         left = days_left(self.instance, self.product, last)
         watcher.starts(len(left))
-        resumed = [left[0] - ONE_DAY] if left else [last]
+        resumed = [Periods.of(self.product.time).before(left[0])] if left else [last]
         for day in resumed:
             if self.product.time.start <= day:
                 self._live_through(day)
@@ -112,11 +113,11 @@ class Replay:
     def _ticks(self, day: date) -> list[tuple[datetime, dg.ScheduleDefinition]]:
         """The moments at which the schedules tick while `day` is the newest day that is over, in order."""
         periods = Periods.of(self.product.time)
-        begin, end = periods.ends(day), periods.ends(day + ONE_DAY)
+        begin, end = periods.ends(day), periods.ends(periods.after(day))
         ticks = []
         for build in (daily_schedule, retrain_schedule):
             schedule = self.definitions.resolve_schedule_def(build(self.product).name)
-            cron = croniter(str(schedule.cron_schedule), begin.astimezone(periods.zone))
+            cron = croniter(str(schedule.cron_schedule), (begin - A_MOMENT).astimezone(periods.zone))
             moment = cron.get_next(datetime)
             while moment < end:
                 ticks.append((moment, schedule))

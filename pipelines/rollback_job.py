@@ -1,11 +1,12 @@
 """The rollback job of a product: what `evergreen rollback` does, as a run in the Dagster UI; the rollback sensor asks for it too."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.promotion import SENSOR, sentence
 from evergreen.rollback import Request, roll_back
@@ -62,7 +63,7 @@ def _request(config: RollbackConfig, context: dg.OpExecutionContext, home: Home,
     if config.proven_on is None:
         by = "hand" if config.by == "hand" else f"hand ({config.by})"
         return Request(context.run.root_run_id or context.run.run_id, config.to, config.reason, by)
-    decision = home.store(product).read_document("retrain_decision", date.fromisoformat(config.proven_on))["rollback"]
+    decision = home.store(product).read_document("retrain_decision", parse_period(config.proven_on))["rollback"]
     return Request(config.proven_on, config.to, config.reason, f"{SENSOR}worse than the version before", decision)
 
 

@@ -14,8 +14,8 @@ from pipelines.instance import days_left, days_underway
 from pipelines.jobs import daily_key, daily_name, retrain_name
 from pipelines.resources import Home
 
-CATCH_UP = 100  # days that one tick asks for at most, the oldest first
-RETRAIN_CRONS = {"daily": "0 4 * * *", "weekly": "0 4 * * 1"}
+CATCH_UP = 100  # periods that one tick asks for at most, the oldest first
+RETRAIN_CRONS = {"daily": "0 4 * * *", "weekly": "0 4 * * 1", "monthly": "0 4 1 * *"}
 
 
 def daily_schedule(product: Product) -> dg.ScheduleDefinition:
@@ -23,12 +23,12 @@ def daily_schedule(product: Product) -> dg.ScheduleDefinition:
     failed, a new product's past. The queue does them in order."""
 
     @dg.schedule(
-        name=f"{product.name}_daily_schedule",
+        name=f"{daily_name(product)}_schedule",
         job_name=daily_name(product),
         cron_schedule=product.time.runs_at,
         execution_timezone=product.time.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Runs the daily job for the day that has just ended, and for days before it that were not done.",
+        description=f"Runs the job of the {product.time.word} that has just ended, and of those before it that were not done.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         day = Periods.of(product.time).last_ended(context.scheduled_execution_time)

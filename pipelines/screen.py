@@ -10,13 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.tree import Tree
 
-from evergreen.as_of import AsOf, first_decidable_day
+from evergreen.as_of import AsOf, first_served_day
 from evergreen.config import Product
 from evergreen.experiments import Experiment
 from evergreen.explain import Explanation
 from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.monitoring import SCORER_NAMES
-from evergreen.periods import ONE_DAY
 from evergreen.promotion import ROLLED_BACK, decisions, sentence, serving_as_of
 from evergreen.stages import Stage, Waiting, stages, waiting
 from evergreen.summary import Summary, summarize_life
@@ -77,7 +76,7 @@ def print_summary(product: Product, home: Home, last: date) -> None:
 def _counts(product: Product, summary: Summary, last: date) -> Table:
     table = Table("", "", title=f"{product.name}, {product.time.start} to {last}", show_header=False)
     for name, value in [
-        ("days", f"{summary.days}"),
+        (f"{product.time.word}s", f"{summary.days}"),
         ("rows in", f"{summary.rows_in:,}"),
         ("quarantined", f"{summary.quarantined:,}"),
         ("mature without a label (pending)", f"{summary.pending:,}"),
@@ -97,7 +96,7 @@ def _live(product: Product, summary: Summary) -> Table:
         words.ranking,
         words.loss,
         "cost a row",
-        title=f"{rows:,} rows of {len(summary.live_days)} days that a champion served",
+        title=f"{rows:,} rows of {len(summary.live_days)} {product.time.word}s that a champion served",
     )
     for scorer, measures in summary.live.items():
         auc = "–" if measures["roc_auc"] is None else f"{measures['roc_auc']:.4f}"
@@ -113,13 +112,13 @@ def print_status(product: Product, home: Home) -> None:
     store = home.store(product)
     days, entries = store.document_days("retrain_decision"), home.promotions(product).entries()
     if not days:
-        console.print(f"{product.name}: no day is done yet. Run: evergreen replay {product.name}")
+        console.print(f"{product.name}: no {product.time.word} is done yet. Run: evergreen replay {product.name}")
         return
     last = days[-1]
-    view = AsOf(store, product, last)
-    pending = view.mature(view.back(product.label.matched_for)).coverage
+    view, matched = AsOf(store, product, last), product.label.matched_for
+    pending = view.mature_on(view.newest(view.periods.covering(matched) + 1)).coverage
     table = Table("", "", title=f"{product.name} at the end of {last}", show_header=False)
-    table.add_row("serves next", _serving(product, serving_as_of(entries, last + ONE_DAY)))
+    table.add_row("serves next", _serving(product, serving_as_of(entries, view.periods.after(last))))
     table.add_row("retrain decision", store.read_document("retrain_decision", last)["sentence"])
     if entries and entries[-1]["decision"] == ROLLED_BACK:
         table.add_row("last rollback", f"{entries[-1]['as_of']}. {escape(sentence(entries[-1]))}")
@@ -134,7 +133,7 @@ def print_status(product: Product, home: Home) -> None:
         table.add_row("waits", escape(_waiting(product, found, stages(entries)[-1])))
     table.add_row(
         "pending labels",
-        f"{int((pending.mature - pending.labelled).sum())} of the last {product.label.matched_for.days} days' mature rows",
+        f"{int((pending.mature - pending.labelled).sum())} of the last {matched.days} days' mature rows",
     )
     incidents = open_incidents(home.incidents(product).entries())
     table.add_row("open incidents", "\n".join(escape(incident.what) for incident in incidents) or "none")
@@ -162,7 +161,7 @@ def print_alerts(product: Product, home: Home) -> None:
 
 def _serving(product: Product, entry: dict[str, Any] | None) -> str:
     if entry is None:
-        return f"the heuristic, until {first_decidable_day(product) + ONE_DAY} at the earliest: too few mature days to train and judge"
+        return f"the heuristic, until {first_served_day(product)} at the earliest: too few mature {product.time.word}s to train and judge"
     champion = entry["serving"]["champion"]
     if champion is None:
         return f"the baseline, v{entry['serving']['baseline']['version']}: there is no champion"
@@ -173,7 +172,7 @@ def _waiting(product: Product, found: Waiting, stage: Stage) -> str:
     role, record, decided = found
     who = f"version {record['version']}, decided as of {decided['as_of']}"
     if role == "shadow":
-        return f"{who}, in shadow since {stage.first}, for {product.shadow.days} whole mature days"
+        return f"{who}, in shadow since {stage.first}, for {product.shadow.days} whole mature {product.time.block}s"
     return f"{who}, for a yes or no since {stage.first}: evergreen approve {product.name} --by NAME --reason TEXT, or reject"
 
 

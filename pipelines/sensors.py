@@ -8,7 +8,7 @@ import dagster as dg
 
 from evergreen.config import FilesSource, Product
 from evergreen.deliveries import look_for_arrivals
-from evergreen.periods import Periods, days_between
+from evergreen.periods import Periods
 from evergreen.promotion import decision_id, serving_now
 from evergreen.rollback import rollback_key
 from evergreen.sources import daily_files
@@ -102,9 +102,11 @@ def deliveries_sensor(product: Product, source: FilesSource) -> dg.SensorDefinit
             asked = dg.RunsFilter(tags={tags.RUN_KEY: daily_key(product, day)})
             return context.instance.get_runs_count(asked) > 0
 
-        last = min(Periods.of(product.time).last_ended(datetime.now(UTC)), product.time.end or date.max)
+        periods = Periods.of(product.time)
+        over = periods.last_ended(datetime.now(UTC))
+        last = min(over, product.time.end or over)
         underway = days_underway(context.instance, daily_name(product))
-        days = [day for day in days_between(product.time.start, last) if day not in underway]
+        days = [day for day in periods.between(product.time.start, last) if day not in underway]
         files, since = daily_files(source, Path(home.path)), int(context.cursor or 0)
         look = look_for_arrivals(files, home.store(product), days, tried, since)
         requests = [

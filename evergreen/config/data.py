@@ -1,12 +1,22 @@
 """What is known of rows: when they happen, what they are labelled by, and what is valid."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_validator, model_validator
 
+from evergreen.cadence import WORDS, Cadence, asked_for
 from evergreen.config.section import Section, Share, is_cron, is_empty
 from evergreen.durations import Duration, WholeDays
+
+RUNS_AT: dict[Cadence, str] = {
+    "hourly": "10 * * * *",
+    "daily": "30 2 * * *",
+    "weekly": "30 2 * * 1",
+    "monthly": "30 2 1 * *",
+}
+Period = Annotated[InstanceOf[date], PlainSerializer(str, when_used="json")]
 
 
 class Time(Section):
@@ -15,17 +25,29 @@ class Time(Section):
     known_at: list[str] = Field(
         [], description="columns that say when a feature was observed; later than the prediction is refused"
     )
-    start: date
-    end: date | None = Field(None, description="last day, included; none means that the product has no planned end")
-    timezone: str = Field(description="the time zone in which a day begins and ends")
-    runs_at: str = Field(
-        "30 2 * * *",
-        description="cron line: when the daily job runs, in `timezone`; after the deliveries of the day that has ended",
+    cadence: Cadence = Field("daily", description="how long a period of the product's life is")
+    start: Period = Field(description="the first period is the one that this date, or hour, falls in")
+    end: Period | None = Field(
+        None, description="the same of the last period, included; none means that the product has no planned end"
     )
+    timezone: str = Field(description="the time zone in which a period begins and ends")
+    runs_at: str = Field(
+        "",
+        validate_default=True,
+        description="cron line: when a period's job runs, in `timezone`; after the deliveries of the period that has ended",
+    )
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def falls_in_a_period(cls, value: object, known: ValidationInfo) -> date | None:
+        if value is None and known.field_name == "end":
+            return None
+        return asked_for(value, known.data.get("cadence", "daily"), last=known.field_name == "end")
 
     @field_validator("runs_at")
     @classmethod
-    def runs_at_is_a_cron_line(cls, value: str) -> str:
+    def runs_at_is_a_cron_line(cls, value: str, known: ValidationInfo) -> str:
+        value = value or RUNS_AT[known.data.get("cadence", "daily")]
         if not is_cron(value):
             raise ValueError(f"{value!r} is not a cron line of five fields such as '30 2 * * *'")
         return value
@@ -45,6 +67,30 @@ class Time(Section):
             raise ValueError(f"end {self.end} lies before start {self.start}")
         return self
 
+    @model_validator(mode="after")
+    def hours_follow_each_other(self) -> "Time":
+        if self.cadence == "hourly" and _has_daylight_saving(self.timezone, self.start.year):
+            raise ValueError(
+                f"timezone {self.timezone} has daylight saving, where an hour is missing and another comes twice: "
+                "an hourly product needs a zone without it, such as UTC"
+            )
+        return self
+
+    @property
+    def word(self) -> str:
+        """What people call a period: hour, day, week or month."""
+        return WORDS[self.cadence]
+
+    @property
+    def block(self) -> str:
+        """What people call that in which models are judged: a period, or a day of an hourly product."""
+        return "day" if self.cadence == "hourly" else self.word
+
+
+def _has_daylight_saving(timezone: str, year: int) -> bool:
+    offsets = {datetime(year, month, 1, tzinfo=ZoneInfo(timezone)).utcoffset() for month in range(1, 13)}
+    return len(offsets) > 1
+
 
 class Label(Section):
     when: str | None = Field(
@@ -63,7 +109,7 @@ class Label(Section):
         None, description="event column, known at prediction time, with the moment when the label is due"
     )
     matched_for: WholeDays = Field(
-        timedelta(days=8), description="how long after the event's day an outcome is still matched to it"
+        timedelta(days=8), description="how long after the event's period an outcome is still matched to it"
     )
     coverage_at_least: Share = Field(
         0.95, description="share of mature rows with a label under which a day is not judged"

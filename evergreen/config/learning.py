@@ -1,12 +1,11 @@
 """How models are trained and judged, and what they must show before they serve."""
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from evergreen.config.section import Section
-from evergreen.durations import WholeDays
+from evergreen.durations import InBlocks, JudgedSpan
 
 
 class LogisticModel(Section):
@@ -73,10 +72,8 @@ Baseline = Annotated[LogisticModel | LinearModel | SeasonalNaiveModel, Field(dis
 
 
 class Training(Section):
-    window: WholeDays | Literal["expanding"] = Field("expanding", description="days of history to train on")
-    at_least: WholeDays = Field(
-        timedelta(days=28), description="days of mature history without which nothing is trained"
-    )
+    window: Literal["expanding"] | InBlocks = Field("expanding", description="history to train on, such as 90d")
+    at_least: InBlocks = Field(JudgedSpan(28), description="mature history without which nothing is trained")
     refit_on_promotion: bool = Field(
         True,
         description="what ships is fitted again, with the judging days; false ships the model that was judged",
@@ -98,15 +95,15 @@ class Failures(Section):
 
 
 class Evaluation(Section):
-    window: WholeDays = Field(
-        timedelta(days=14), description="whole mature days, kept out of training, that judge a candidate"
+    window: InBlocks = Field(
+        JudgedSpan(14), description="whole mature periods, kept out of training, that judge a candidate"
     )
     slices: list[str] = Field([], description="columns whose every value is watched on its own")
     slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
-    golden: WholeDays | None = Field(
+    golden: InBlocks | None = Field(
         None,
-        description="whole days reserved before the first training and never trained on, the same reference for every version; "
-        "the first decision waits as many days longer; none reserves nothing",
+        description="whole periods reserved before the first training and never trained on, the same reference for every version; "
+        "the first decision waits for as many more; none reserves nothing",
     )
     failures: Failures | None = Field(Failures(), description="none keeps no cases and withholds nothing")
 
@@ -116,7 +113,7 @@ class Change(Section):
 
     rule: Literal["non_inferiority", "superiority"] = "superiority"
     margin: float = Field(0.002, ge=0, description="log-loss that non-inferiority gives away")
-    days: WholeDays = Field(timedelta(days=28), description="prequential days that the comparison needs")
+    days: InBlocks = Field(JudgedSpan(28), description="prequential periods that the comparison needs")
 
 
 class Gates(Section):
@@ -154,7 +151,9 @@ class Gates(Section):
 class Shadow(Section):
     """A trial beside the champion, before what passes the gates may replace it; the harm that it looks for is bounded by `gates`."""
 
-    days: int = Field(0, ge=0, le=90, description="whole mature days that both score; 0: no shadow")
+    days: int = Field(
+        0, ge=0, le=90, description="whole mature periods that both score, days of an hourly product; 0: no shadow"
+    )
     psi: float = Field(
         0.25, gt=0, description="stability index of its scores against the champion's over which it is refused"
     )

@@ -1,6 +1,7 @@
 """The product file as a whole."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,7 +15,7 @@ from evergreen.config.source import SourceConfig, TableSource
 from evergreen.config.task import Target, TaskName, contradictions
 from evergreen.config.upkeep import Alerts, Retention
 from evergreen.digests import digest_json
-from evergreen.durations import format_duration
+from evergreen.durations import Span, format_duration
 from evergreen.expressions import columns_in, names_in
 
 NEWER = ("value", "classes")
@@ -108,6 +109,26 @@ class Product(Section):
             raise ValueError("; ".join(found))
         return self
 
+    @model_validator(mode="after")
+    def spans_are_whole_periods(self) -> "Product":
+        for where, span in _spans(self, ""):
+            try:
+                self.count(span)
+            except ValueError as problem:
+                raise ValueError(f"{where}: {problem}") from None
+        return self
+
+    @model_validator(mode="after")
+    def rollback_can_be_judged(self) -> "Product":
+        least, over = self.count(self.rollback.at_least), self.count(self.rollback.over)
+        if least < 2:
+            raise ValueError(f"rollback.at_least: a comparison needs at least 2 {self.time.block}s")
+        if over < least:
+            raise ValueError(
+                f"rollback: over must not be shorter than at_least, or there are never enough {self.time.block}s"
+            )
+        return self
+
     @property
     def baseline(self) -> Baseline:
         """The simple model that is always trained and always judged."""
@@ -118,6 +139,10 @@ class Product(Section):
     def target(self) -> Target:
         """What an estimator of this product learns."""
         return Target(self.task, 2 if self.task == "binary" else len(self.label.classes))
+
+    def count(self, span: Span) -> int:
+        """How many of the product's periods a span is; of a span that judges, how many blocks."""
+        return span.count(self.time.cadence)
 
     @property
     def digest(self) -> str:
@@ -137,3 +162,13 @@ class Product(Section):
         content["training"]["model"].pop("threads", None)
         content["label"] = {name: part for name, part in content["label"].items() if name not in NEWER or part}
         return digest_json(content)
+
+
+def _spans(section: Section, where: str) -> Iterator[tuple[str, Span]]:
+    """Every span of a section and of the sections in it, with its dotted key."""
+    for name, value in section:
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, Span):
+                yield f"{where}{name}", part
+            elif isinstance(part, Section):
+                yield from _spans(part, f"{where}{name}.")

@@ -11,11 +11,12 @@ from evergreen.durations import Duration
 
 
 class FilesSource(Section):
-    """Daily files; `{day}` stands for the ISO date; relative paths start at EVERGREEN_HOME."""
+    """A file of events and one of outcomes a period; `{period}`, or `{day}`, stands for its name: an ISO date, or an hour such
+    as 2013-01-05T07; relative paths start at EVERGREEN_HOME."""
 
     kind: Literal["files"]
-    events: str = Field(pattern=r"\{day\}")
-    outcomes: str = Field(pattern=r"\{day\}")
+    events: str = Field(pattern=r"\{(day|period)\}")
+    outcomes: str = Field(pattern=r"\{(day|period)\}")
     sample: str | None = Field(
         None, description="module:function that fills the landing zone with sample data; none by default"
     )

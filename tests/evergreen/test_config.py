@@ -54,9 +54,15 @@ def test_values_never_change_after_load():
         ({"gates": {"overfit_at_most": 0}}, "overfit_at_most: Input should be greater than 0"),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
         ({"time": {"runs_at": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
-        ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly nor a cron line"),
-        ({"retraining": {"schedule": "hourly"}}, "'hourly' is neither daily, weekly nor a cron line of five fields"),
-        ({"retraining": {"cooldown": "12h"}}, "12h is not a number of whole days: write 1d, 7d, 28d"),
+        ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly, monthly nor a cron line"),
+        (
+            {"retraining": {"schedule": "hourly"}},
+            "'hourly' is neither daily, weekly, monthly nor a cron line of five fields",
+        ),
+        (
+            {"retraining": {"cooldown": "12h"}},
+            "retraining.cooldown: 12h is not a whole number of days: write 14d or 2w",
+        ),
         ({"rollback": {"at_least": "8d", "over": "7d"}}, "over must not be shorter than at_least"),
         ({"heuristic": {"rules": [{"when": "told_at > 1", "then": {"probability": 1}}]}}, "these are none: told_at"),
         (

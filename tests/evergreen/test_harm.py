@@ -1,11 +1,11 @@
 import pandas as pd
 import pytest
 
-from evergreen.config import RollbackPolicy
 from evergreen.harm import daily_excess, decide
-from tests.evergreen.builders import day
+from evergreen.periods import Periods
+from tests.evergreen.builders import day, shop
 
-POLICY = RollbackPolicy(at_least="3d", over="4d")
+SHOP = shop({"rollback": {"at_least": "3d", "over": "4d"}})
 NEW, OLD = {"version": 2}, {"version": 1}
 
 
@@ -19,7 +19,14 @@ PAIR = [entry(1, NEW, OLD)]
 def card(served, previous, served_by="champion"):
     """A performance table from day 1 on, with a slice that does not count."""
     lines = [
-        {"day": pd.Timestamp(day(number)), "slice": name, "scorer": scorer, "log_loss": loss, "served_by": served_by}
+        {
+            "day": pd.Timestamp(day(number)),
+            "slice": name,
+            "scorer": scorer,
+            "log_loss": loss,
+            "rows": 9,
+            "served_by": served_by,
+        }
         for name in ("all", "color=red")
         for scorer, losses in (("served", served), ("previous", previous))
         for number, loss in enumerate(losses, start=1)
@@ -42,21 +49,21 @@ WORSE, SAME = [0.61, 0.62, 0.63, 0.62], [0.50, 0.50, 0.50, 0.50]
     ids=["worse", "better", "noise", "too few days", "days on which the other could not score"],
 )
 def test_only_a_champion_that_is_proven_worse_is_rolled_back(served, previous, back, said):
-    decision = decide(card(served, previous), PAIR, POLICY)
+    decision = decide(card(served, previous), PAIR, SHOP)
     assert decision.roll_back is back
     assert said in decision.sentence
     assert (decision.champion, decision.previous) == (2, 1)
 
 
 def test_a_policy_that_is_not_automatic_judges_and_leaves_it_to_a_person():
-    decision = decide(card(WORSE, SAME), PAIR, RollbackPolicy(automatic=False, at_least="3d"))
+    decision = decide(card(WORSE, SAME), PAIR, shop({"rollback": {"automatic": False, "at_least": "3d"}}))
     assert not decision.roll_back
     assert "is proven worse" in decision.sentence
 
 
 @pytest.mark.parametrize("serving", [[], [entry(1, None, None)], [entry(1, NEW, None)]])
 def test_without_a_version_before_there_is_nothing_to_compare(serving):
-    decision = decide(card(WORSE, SAME), serving, POLICY)
+    decision = decide(card(WORSE, SAME), serving, SHOP)
     assert (decision.roll_back, decision.mean) == (False, None)
 
 
@@ -70,5 +77,5 @@ def test_without_a_version_before_there_is_nothing_to_compare(serving):
     ids=["since the promotion", "days of another pair between do not count", "days that the champion did not answer"],
 )
 def test_only_days_of_these_two_count(served_by, entries, days):
-    excess = daily_excess(card(WORSE, SAME, served_by), entries)
+    excess = daily_excess(card(WORSE, SAME, served_by), entries, Periods.of(SHOP.time))
     assert [time.date() for time in excess.index] == [day(number) for number in days]

@@ -15,9 +15,12 @@ from evergreen.monitoring import (
     live_rows,
     performance,
 )
+from evergreen.periods import Periods
 from evergreen.scoring import Scored, predictions
 from evergreen.storage import Store
 from tests.evergreen.builders import at, day, live_a_day, orders, returns, shop
+
+DAYS = Periods.of(shop().time)
 
 ONE, TWO = pd.Timestamp(day(1)), pd.Timestamp(day(2))
 
@@ -88,7 +91,7 @@ def test_without_rows_the_table_is_empty_with_its_types():
 
 def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
     """Days of the heuristic, without a reference or without measures are left out; slices and yardsticks do not count."""
-    line = {"scorer": "served", "slice": "all", "served_by": "champion", "log_loss": 0.5, "reference": 0.4}
+    line = {"scorer": "served", "slice": "all", "served_by": "champion", "log_loss": 0.5, "reference": 0.4, "rows": 9}
     changes = [
         {"day": day(3), "log_loss": 0.7},
         {"day": day(1)},
@@ -99,7 +102,7 @@ def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
         {"day": day(7), "slice": "color=red"},
         {"day": day(8), "scorer": "baseline"},
     ]
-    excess = daily_excess(pd.DataFrame([line | change for change in changes]))
+    excess = daily_excess(pd.DataFrame([line | change for change in changes]), DAYS)
     assert excess.index.tolist() == [day(1), day(2), day(3)]
     assert excess.tolist() == pytest.approx([0.1, -0.1, 0.3])
 
@@ -112,7 +115,7 @@ def test_daily_measures_have_a_column_for_each_scorer_that_was_measured():
 
 
 def test_no_history_has_no_excess():
-    assert daily_excess(empty_performance()).empty
+    assert daily_excess(empty_performance(), DAYS).empty
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_a_missing_key_is_named_with_its_place():
 
 def test_a_value_that_no_alternative_takes_is_named_by_its_key_alone():
     with pytest.raises(ConfigError) as refused:
-        parse(Product, overlay(SHOP, {"training": {"window": "7"}}), "shop.yaml")
+        parse(Product, overlay(SHOP, {"training": {"window": "7x"}}), "shop.yaml")
     assert all(line.startswith("shop.yaml: training.window: ") for line in str(refused.value).splitlines())
 
 

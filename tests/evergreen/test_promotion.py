@@ -1,6 +1,7 @@
 import pytest
 
 from evergreen.gates import Gate
+from evergreen.periods import Periods
 from evergreen.promotion import (
     decide,
     decision_id,
@@ -11,7 +12,7 @@ from evergreen.promotion import (
     serving_after,
     serving_as_of,
 )
-from tests.evergreen.builders import day
+from tests.evergreen.builders import day, shop
 
 OLD, NEW, BASELINE, FIRST = {"version": 3}, {"version": 9}, {"version": 8}, {"version": 1}
 
@@ -54,7 +55,7 @@ def test_a_day_has_one_decision_whoever_asks():
     ids=["nothing scored", "scoring is behind", "in step", "a late retrain"],
 )
 def test_a_decision_takes_effect_on_the_first_day_not_yet_scored(scored, first):
-    assert effective_from(day(5), scored) == first
+    assert effective_from(day(5), scored, Periods.of(shop().time)) == first
 
 
 NOBODY = {"champion": None, "previous": None, "baseline": None, "first": None}

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
+from evergreen.periods import Periods
 from evergreen.retraining import History, alarm_threshold, decide, first_day_of_history
 from tests.evergreen.builders import day, shop
 
@@ -168,4 +169,4 @@ def test_on_quiet_noise_performance_fires_no_more_often_than_declared(level, day
 
 
 def test_a_decision_looks_back_a_year():
-    assert first_day_of_history(TODAY) == TODAY - timedelta(days=365)
+    assert first_day_of_history(TODAY, Periods.of(shop().time)) == TODAY - timedelta(days=365)

@@ -242,7 +242,7 @@ def assert_decisions(loop: Loop, expected: list[str]) -> str:
     for entry in loop.decisions:
         judging, trained = entry["evaluation"]["days"], entry["training"]["last_day"]
         assert min(judging) > trained, "judging days lie after training's end"
-        assert len(judging) == loop.product.evaluation.window.days
+        assert len(judging) == loop.product.count(loop.product.evaluation.window)
     for before, after in zip(loop.decisions, loop.decisions[1:], strict=False):
         champion = before["serving"]["champion"]
         assert champion is None or judged(champion)["trained_through"] < min(after["evaluation"]["days"])

@@ -134,7 +134,9 @@ def test_a_recipe_without_the_weather_is_not_let_through(product, flights):
     rows = known_before(flights, "2013-04-21", weeks=0)
     days = [day.date() for day in sorted(rows.day.unique())]
 
-    card = compare_recipes(rows, days, {"candidate": poorer, "champion": product}, product.gates.change.days.days)
+    card = compare_recipes(
+        rows, days, {"candidate": poorer, "champion": product}, product.count(product.gates.change.days)
+    )
     gate = gates.judge_change(by_day(card, "log_loss"), product)
 
     assert gate.verdict == "fail"
