@@ -96,7 +96,7 @@ def timed(rows: pd.DataFrame, product: Product, provenance: dict[str, Any]) -> T
     _refuse_absent(rows, product, source)
     outcomes = outcome_columns(rows, product, source)
     spelt = rows.assign(**{name: as_iso(rows[name], source.time_format) for name in _times(rows, product)})
-    spelt = spelt.assign(**{name: plain_numbers(spelt[name], source.csv) for name in _numbers(product, outcomes)})
+    spelt = spelt.assign(**{name: plain_numbers(spelt[name], source.csv) for name in _numbers(rows, product, outcomes)})
     happened = to_utc(spelt[product.time.event], product.time.timezone)
     if len(rows) and happened.isna().all():
         raise SourceError(
@@ -170,6 +170,6 @@ def _times(rows: pd.DataFrame, product: Product) -> list[str]:
     return [name for name in named if name in rows]
 
 
-def _numbers(product: Product, outcomes: list[str]) -> list[str]:
+def _numbers(rows: pd.DataFrame, product: Product, outcomes: list[str]) -> list[str]:
     ranged = [name for name, rule in product.validation.columns.items() if rule.between]
-    return [*product.features.numeric, *ranged, *outcomes]
+    return [name for name in (*product.features.numeric, *ranged, *outcomes) if name in rows]

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sqlalchemy import create_engine
 
 from evergreen.config import Product
-from evergreen.product_files import load_product
+from evergreen.product_files import load_product, overlay, read_yaml
 from tests.loop.life import evergreen
 
 ROWS_A_DAY, DAYS = 20, 21
@@ -219,3 +220,67 @@ def test_a_file_is_written_over_only_when_told(folder):
 def test_a_name_that_no_product_can_have_is_refused(folder):
     refused = evergreen("new", "Late Orders", "--from", "orders.csv", *ANSWERS)
     assert "'Late Orders' is no product's name: lower case, digits and underscores" in refused.stderr
+
+
+def test_a_number_makes_a_regression_and_a_class_of_several_a_multiclass(folder):
+    several = orders().assign(size=np.resize(["L", "M", "S", "M"], len(orders())))
+    assert new(folder, several, *ANSWERS, "--label", "amount").returncode == 0
+    product = written(folder)
+    assert (product.task, product.label.value) == ("regression", "amount")
+    assert product.label.spread == pytest.approx(several.amount.std(), rel=1e-3)
+    assert product.heuristic.before_training == pytest.approx(several.amount.median(), rel=1e-3)
+    assert new(folder, several, *ANSWERS, "--label", "size", "--force").returncode == 0
+    product = written(folder)
+    assert (product.task, product.label.classes) == ("multiclass", ["L", "M", "S"])
+    assert product.heuristic.before_training == {"L": 0.25, "M": 0.5, "S": 0.25}
+    assert product.decision.good_enough.at_most == pytest.approx(0.99 * 0.5)
+
+
+CONTRADICTIONS = [
+    ({"features": {"numeric": ["amuont"]}}, 1, "wrong: events have no column amuont; did you mean amount?"),
+    ({"label": {"when": 'returned == "maybe"'}}, 1, "wrong: the label is 0 in all"),
+    ({"label": {"when": "returned >= 3"}}, 1, "wrong: label.when: 'returned >= 3' cannot be computed"),
+    (
+        {"validation": {"rows_per_period": {"at_least": 30, "at_most": 50}}},
+        1,
+        "would be refused as a whole: volume: 20 rows",
+    ),
+    ({"validation": {"columns": {"amount": {"between": [0, 99]}}}}, 0, "doubtful: "),
+    (
+        {"training": {"at_least": "60d"}},
+        1,
+        "the first decision would come on 2024-03-06, after the product's last period 2024-01-21",
+    ),
+    ({"evaluation": {"slices": ["color"]}}, 0, "no slice of color would have 200 rows in the window"),
+    (
+        {"source": {"path": "nowhere.csv"}},
+        0,
+        "unknown: no delivery could be read, so the data are not checked: 2024-01-01: ",
+    ),
+    ({"id": "color"}, 1, "wrong: 418 rows repeat an id in color"),
+]
+
+
+@pytest.fixture(scope="module")
+def product_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        place = tmp_path_factory.mktemp("written")
+        patch.setenv("EVERGREEN_CONFIGS", str(place / "configs"))
+        patch.setenv("EVERGREEN_HOME", str(place / "home"))
+        assert new(place, orders(), *ANSWERS).returncode == 0
+    return place / "configs" / "products" / "returns.yaml"
+
+
+@pytest.mark.parametrize(("changes", "code", "message"), CONTRADICTIONS)
+def test_a_product_file_is_checked_against_its_data(folder, product_file, changes, code, message):
+    path = folder / "returns.yaml"
+    path.write_text(yaml.safe_dump(overlay(read_yaml(product_file), changes)))
+    checked = evergreen("validate-config", str(path), columns=1000)
+    assert message in checked.stdout
+    assert checked.returncode == code
+    assert "  wrong: " not in evergreen("validate-config", str(path), "--schema-only").stdout
+
+
+def test_a_product_file_that_fits_its_data_is_only_valid(folder, product_file):
+    checked = evergreen("validate-config", str(product_file), columns=1000)
+    assert checked.stdout.splitlines() == [f"{product_file}: valid, product returns"]
