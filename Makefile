@@ -33,14 +33,17 @@ bench-year: .venv/ready ## the same over all of 2013
 lock: .venv/ready       ## resolve the dependencies anew, with hashes and without hosts
 	$(BIN)/uv pip compile -q pyproject.toml --extra sample --extra postgres --extra dev --override overrides.txt --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-strip-extras --no-header -o requirements.lock
+	test ! -f own/requirements.in || $(BIN)/uv pip compile -q own/requirements.in -c requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-strip-extras --no-header -o own/requirements.lock
 
 clean:                  ## forget the environment; data in .evergreen stays
 	rm -rf .venv
 
-.venv/ready: requirements.lock bootstrap.lock pyproject.toml
+.venv/ready: requirements.lock bootstrap.lock pyproject.toml $(wildcard own/requirements.lock)
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Evergreen needs Python 3.11 to 3.13: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r bootstrap.lock
 	$(BIN)/uv pip install -q --compile-bytecode --no-deps --require-hashes -r requirements.lock -p .venv
+	test ! -f own/requirements.lock || $(BIN)/uv pip install -q --no-deps --require-hashes -r own/requirements.lock -p .venv
 	$(BIN)/uv pip install -q --no-deps --no-build-isolation -e . -p .venv
 	touch .venv/ready

@@ -1,25 +1,40 @@
-"""Experiments as a job: the outcome goes to MLflow; the product's ledgers are never written."""
+"""Experiments as a job: what is expected goes to MLflow before the run, the outcome after; the product's ledgers are never written."""
 
+import logging
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from assets.stage import table
+from evergreen import sweeps
 from evergreen.cadence import parse_period
+from evergreen.comparisons import Comparison, Ground, common_ground, compare
 from evergreen.config import Product
-from evergreen.errors import NotEnoughEvidence
-from evergreen.experiments import Outcome, changed_product, load_experiment, run_experiment
+from evergreen.errors import ConfigError, NotEnoughEvidence
+from evergreen.experiments import Experiment, Trial, load_experiment, trials
+from evergreen.prequential import Progress
+from evergreen.product_files import read_yaml
+from evergreen.promotion import in_effect
 from evergreen.storage import Store
+from evergreen.trial import Outcome, concluded, expectation, run_experiment
 from pipelines import places
+from pipelines.experiment_log import LOOKED_AT, POINT, Entry, written_down
 from pipelines.registry import Registry
 from pipelines.resources import Home, git_commit
 
+PROGRESS = "evergreen.experiment"
+"""The logger that is told each step, for whoever shows it."""
+
 
 class ExperimentRequest(dg.Config):
-    """Which experiment, and as of which day; no day means the newest one that was monitored."""
+    """Which experiment, as of which day, and whether its whole sweep."""
 
-    name: str
-    as_of: str = ""
+    name: str = Field(description="a file in configs/experiments, without .yaml")
+    as_of: str = Field("", description="a day such as 2013-12-31; empty: the newest one that was monitored")
+    sweep: bool = Field(False, description="every point of the declared sweep, instead of the changes alone")
 
 
 def experiment_op(product: Product) -> dg.OpDefinition:
@@ -31,54 +46,42 @@ def experiment_op(product: Product) -> dg.OpDefinition:
         context: dg.OpExecutionContext, config: ExperimentRequest, home: Home, registry: Registry
     ) -> dict[str, Any]:
         declared = load_experiment(places.configs() / "experiments", config.name)
+        _refuse_other(declared, config.sweep, product)
+        made = trials(declared, product, declared.name)
+        if not made:
+            raise ConfigError(f"{declared.name} changes nothing: {product.name} is declared so already")
         store = home.store(product)
         as_of = parse_period(config.as_of) if config.as_of else newest_day(store, product)
-        changed = changed_product(product, declared.changes, declared.name)
-        outcome = run_experiment(store, product, changed, as_of, context.log.info)
-        looks = registry.log_experiment(
-            f"{product.name}/experiments",
-            declared.name,
-            parameters={
-                "hypothesis": declared.hypothesis,
-                "as_of": str(as_of),
-                "rows": outcome.rows,
-                "days": len(outcome.days),
-            },
-            metrics=_metrics(outcome),
-            tags={
-                "evergreen.evaluation_digest": outcome.digest,
-                "evergreen.changed_config": changed.digest,
-                "evergreen.config": product.digest,
-                "mlflow.source.git.commit": git_commit(),
-                "evergreen.dagster_run": context.run_id,
-            },
-        )
-        shown = {
+
+        def tell(step: str) -> None:
+            context.log.info(step)
+            logging.getLogger(PROGRESS).info(step)
+
+        known = {
             "hypothesis": declared.hypothesis,
-            "sentence": sentence(outcome),
-            "looks": looks,
+            "expected": str(declared.expected or "nothing was foretold"),
             "as_of": str(as_of),
-            "rows": outcome.rows,
+            "changes": str(declared.changes),
+        } | ({"sweep": str(declared.sweep)} if config.sweep else {})
+        tags = {
+            "evergreen.config": product.digest,
+            "mlflow.source.git.commit": git_commit(),
+            "evergreen.dagster_run": context.run_id,
         }
-        context.add_output_metadata(shown)
-        return {**shown, "means": outcome.means.to_dict("index")}
+        with written_down(registry, product.name, declared.name, known, tags) as entry:
+            if config.sweep:
+                ground = common_ground(store, product, [changed for _, changed in made], as_of)
+                found = _sweep(registry, entry, declared, ground, made, tell)
+            else:
+                entries = in_effect(home.promotions(product).entries(), as_of)
+                found = _log(entry, declared, run_experiment(store, entries, product, made[0][1], as_of, tell))
+        shown = {**known, **found}
+        context.add_output_metadata(
+            {name: value if isinstance(value, str | int) else table(value) for name, value in shown.items()}
+        )
+        return shown
 
     return experiment
-
-
-def sentence(outcome: Outcome) -> str:
-    """What the difference says, with the effect that could have been seen."""
-    difference = outcome.difference
-    if difference is None:
-        return "Not enough evidence: fewer than two days."
-    if difference.high < 0:
-        verdict = "the change is proven better"
-    elif difference.low > 0:
-        verdict = "the change is proven worse"
-    else:
-        verdict = "no difference is proven"
-    seen = f"a difference of {difference.smallest_effect:.4f} would have been seen"
-    return f"Log-loss, changed minus current: {difference}; {verdict} ({seen})."
 
 
 def newest_day(store: Store, product: Product) -> date:
@@ -88,14 +91,77 @@ def newest_day(store: Store, product: Product) -> date:
     return days[-1]
 
 
-def _metrics(outcome: Outcome) -> dict[str, float]:
-    metrics = {
-        f"{name}_{measure}": float(value) for name, line in outcome.means.iterrows() for measure, value in line.items()
+def _refuse_other(declared: Experiment, sweep: bool, product: Product) -> None:
+    if declared.product != product.name:
+        raise ConfigError(
+            f"{declared.name} is an experiment on {declared.product}: run it with {declared.product}_experiment"
+        )
+    if sweep and not declared.sweep:
+        raise ConfigError(f"{declared.name} declares no sweep: give its file one, or leave --sweep out")
+    if declared.sweep and not sweep:
+        raise ConfigError(f"{declared.name} declares a sweep of several points: run it with --sweep")
+
+
+def experiments_on(product: Product) -> dict[str, bool]:
+    """The names of a product's experiments, and whether each is a sweep; files that cannot be read are left to whoever runs them."""
+    found = {}
+    for path in sorted((places.configs() / "experiments").glob("*.yaml")):
+        with suppress(ConfigError):
+            content = read_yaml(path)
+            if content.get("product") == product.name:
+                found[path.stem] = bool(content.get("sweep"))
+    return found
+
+
+def _log(entry: Entry, declared: Experiment, outcome: Outcome) -> dict[str, Any]:
+    """The outcome of one overlay, in MLflow, and as it is shown."""
+    if outcome.comparison:
+        entry.found(outcome.comparison)
+    for counted in outcome.hindsight:
+        entry.measured({f"current_{counted.what}": counted.current, f"changed_{counted.what}": counted.changed})
+        entry.table(counted.what, counted.lines)
+    effect = outcome.effect(declared.expected.metric if declared.expected else outcome.first_metric)
+    sentence = " ".join(part for part in (*outcome.sentences, expectation(declared, effect)) if part)
+    entry.tagged({LOOKED_AT: outcome.digest})
+    entry.concluded(sentence, concluded(declared, effect))
+    return {
+        "sentence": sentence,
+        "looks": entry.looks(outcome.digest),
+        "means": _means(outcome.comparison),
+        "rows": outcome.comparison.rows if outcome.comparison else 0,
+        **{counted.what: counted.lines for counted in outcome.hindsight},
     }
-    if outcome.difference:
-        metrics |= {
-            "difference": outcome.difference.mean,
-            "low": outcome.difference.low,
-            "high": outcome.difference.high,
-        }
-    return metrics
+
+
+def _sweep(
+    registry: Registry, parent: Entry, declared: Experiment, ground: Ground, made: list[Trial], tell: Progress
+) -> dict[str, Any]:
+    """Every point as a run under the sweep's; one that was compared before, on the same days, is taken from there."""
+    done = parent.done_points()
+    digests = {sweeps.point_name(point): sweeps.point_digest(ground, changed) for point, changed in made}
+    left = [changed for point, changed in made if digests[sweeps.point_name(point)] not in done]
+    tried, fresh = [], compare(ground, left, tell)
+    for place, (point, _) in enumerate(made, start=1):
+        name = sweeps.point_name(point)
+        if (digest := digests[name]) in done:
+            tell(f"point {place} of {len(made)}, {name}: done before")
+            tried.append(sweeps.Tried(point, ground.comparison(*parent.read(done[digest]))))
+            continue
+        tell(f"point {place} of {len(made)}, {name}")
+        with written_down(registry, ground.current.name, name, point, {POINT: digest}, parent) as child:
+            tried.append(sweeps.Tried(point, next(fresh)))
+            child.found(tried[-1].comparison)
+    lines, sentence = sweeps.table(tried, sweeps.metric_of(declared)), sweeps.sentence(tried, declared)
+    parent.table("sweep", lines)
+    parent.concluded(sentence, concluded(declared, sweeps.best_difference(tried, sweeps.metric_of(declared))))
+    return {
+        "sentence": sentence,
+        "looks": parent.looks(ground.digest),
+        "rows": tried[0].comparison.rows,
+        "points": lines,
+        "done_before": len(made) - len(left),
+    }
+
+
+def _means(comparison: Comparison | None) -> list[dict[str, Any]]:
+    return [] if comparison is None else [{"recipe": name, **means} for name, means in comparison.means.items()]

@@ -15,9 +15,9 @@ from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
-from evergreen.monitoring import LiveRows, coverage_line, daily_excess, daily_measures, empty_performance, live_parts
+from evergreen.monitoring import LiveRows, coverage_line, daily_measures, empty_performance, live_parts
 from evergreen.monitoring import performance as measure_performance
-from evergreen.promotion import decisions, in_effect, serving_as_of
+from evergreen.promotion import in_effect, serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.tasks import task_of
 from evergreen.validation import needed_columns
@@ -116,7 +116,7 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         view = stage.view(home, context)
         entries = _known(home, view)
         card = view.read("performance", view.days(retraining.first_day_of_history(view.day, view.periods)))
-        decision = retraining.decide(_history(view, entries, card), product)
+        decision = retraining.decide(retraining.history_of(view, entries, card), product)
         rollback = harm.decide(card, entries, product)
         readings = [reading.as_dict() for reading in decision.readings]
         content = {
@@ -184,16 +184,6 @@ def _inputs(view: AsOf, recipe: Product, days: list[date]) -> pd.DataFrame | wid
     if known and view.store.rows("batch", days) > wide.CHUNK_ROWS:
         return wide.Columns(lambda names: view.read("batch", days, names))
     return with_features_of(recipe, view.events(days[0]), view.store, days)
-
-
-def _history(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> retraining.History:
-    distances = view.store.read("drift", view.day)
-    return retraining.History(
-        day=view.day,
-        excess=daily_excess(card, view.periods),
-        drift=drifting.weighted_psi(distances),
-        decisions=[parse_period(entry["as_of"]) for entry in decisions(entries)],
-    )
 
 
 def _live_picture(view: AsOf) -> dg.MetadataValue:

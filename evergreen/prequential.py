@@ -62,23 +62,26 @@ def compare_recipes(
 ) -> pd.DataFrame:
     """The score card of several recipes on the same newest `days` prequential days; empty where history is too short for one fold.
 
-    `rows` must hold every recipe's features. The first recipe's slices and costs measure them all; a fold is used only if every
-    recipe has the days that it needs before it.
+    `rows` must hold every recipe's features. The first recipe's slices and costs measure them all.
     """
     judge = next(iter(recipes.values()))
-    per_recipe = {
-        name: folds(whole_days, recipe.model_copy(update={"evaluation": judge.evaluation}), days)
-        for name, recipe in recipes.items()
-    }
-    fewest = min(len(pairs) for pairs in per_recipe.values())
-    if not fewest:
-        return score_card(rows.iloc[:0], {}, judge)
-    scores = {}
+    per_recipe = dict(zip(recipes, shared_folds(whole_days, list(recipes.values()), days), strict=True))
+    judged, scores = rows.iloc[:0], {}
     for name, recipe in recipes.items():
-        judged, scores[name] = predict_prequentially(
-            rows, recipe, per_recipe[name][-fewest:], _prefixed(progress, name)
-        )
+        if per_recipe[name]:
+            judged, scores[name] = predict_prequentially(rows, recipe, per_recipe[name], _prefixed(progress, name))
     return score_card(judged, scores, judge)
+
+
+def shared_folds(whole_days: list[date], recipes: list[Product], days: int) -> list[list[Fold]]:
+    """Each recipe's folds with the same judging days for all, in the first one's blocks; empty where history is too short for one.
+
+    A fold is used only if every recipe has the days that it needs before it.
+    """
+    blocks = {"evaluation": recipes[0].evaluation}
+    made = [folds(whole_days, recipe.model_copy(update=blocks), days) for recipe in recipes]
+    fewest = min(map(len, made))
+    return [pairs[len(pairs) - fewest :] for pairs in made]
 
 
 def _prefixed(progress: Progress, name: str) -> Progress:

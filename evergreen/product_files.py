@@ -65,11 +65,24 @@ def load_product(path: Path) -> Product:
 
 
 def load_products(folder: Path) -> dict[str, Product]:
-    """Every `*.yaml` of a folder, by product name. Raises ConfigError where there is none."""
-    paths = sorted(folder.glob("*.yaml"))
+    """Every `*.yaml` of a folder that is not left out, by product name. Raises ConfigError where there is none."""
+    left_out = _left_out(folder)
+    paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem not in left_out]
     if not paths:
         raise ConfigError(f"{folder}: no product file (*.yaml) here; copy configs/products/flights.yaml to begin")
     return {path.stem: load_product(path) for path in paths}
+
+
+def _left_out(folder: Path) -> set[str]:
+    """The products that `leave_out.txt` beside the folder names, a line each: a clone lets shipped examples lie without deleting them,
+    which the next merge would stumble over. Raises ConfigError where there is no such product."""
+    path = folder.parent / "leave_out.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = {line.partition("#")[0].strip() for line in lines} - {""}
+    known = {file.stem for file in folder.glob("*.yaml")}
+    for name in sorted(names - known):
+        raise ConfigError(f"{path}: there is no product {name!r} to leave out{near_miss(name, sorted(known))}")
+    return names
 
 
 def find_product(folder: Path, name: str) -> Product:

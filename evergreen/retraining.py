@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evergreen.as_of import AsOf
+from evergreen.cadence import parse_period
 from evergreen.config import DriftTrigger, PerformanceTrigger, Product, StalenessTrigger
+from evergreen.drift import weighted_psi
+from evergreen.ledger import Entry
+from evergreen.monitoring import daily_excess
 from evergreen.periods import Periods
+from evergreen.promotion import decisions
 from evergreen.statistics import mean_interval
 
 
@@ -60,6 +66,16 @@ class RetrainDecision:
         if self.held_back_by:
             return f"No retrain: {', '.join(self.fired)} fired, held back by {self.held_back_by}."
         return "No retrain: no trigger fired."
+
+
+def history_of(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> History:
+    """The history of a monitored day; `card` is the performance table as it is known then, `entries` are those in effect."""
+    return History(
+        day=view.day,
+        excess=daily_excess(card, view.periods),
+        drift=weighted_psi(view.store.read("drift", view.day)),
+        decisions=[parse_period(entry["as_of"]) for entry in decisions(entries)],
+    )
 
 
 def decide(history: History, product: Product) -> RetrainDecision:

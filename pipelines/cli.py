@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evergreen.errors import EvergreenError
+from pipelines import places
 from pipelines.care_cli import care_app
 from pipelines.config_cli import config_app
 from pipelines.evaluation_cli import evaluation_app
+from pipelines.experiment_cli import experiment_app
 from pipelines.new_cli import new_app
 from pipelines.serving_cli import serving_app
 
@@ -32,6 +34,7 @@ app.add_typer(serving_app)
 app.add_typer(care_app)
 app.add_typer(config_app)
 app.add_typer(evaluation_app)
+app.add_typer(experiment_app)
 app.add_typer(new_app)
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products, without .yaml")
@@ -102,25 +105,6 @@ def explain(product: ProductName, prediction: Annotated[str, typer.Option(help="
 
 
 @app.command()
-def experiment(
-    name: Annotated[str, typer.Argument(help="the name of a file in configs/experiments, without .yaml")],
-    as_of: Annotated[str | None, typer.Option(help="a date or an hour; default: the newest monitored period")] = None,
-) -> None:
-    """Judge an overlay beside the current recipe, on the same rows; nothing is promoted."""
-    from evergreen.experiments import load_experiment
-    from evergreen.periods import Periods
-    from pipelines import places
-    from pipelines.experiment_run import run_in_process
-    from pipelines.screen import console, print_experiment
-
-    declared = load_experiment(places.configs() / "experiments", name)
-    found = _product(declared.product)
-    with console.status(f"fitting both recipes ({declared.name})"):
-        outcome = run_in_process(found, declared.name, str(Periods.of(found.time).asked_for(as_of)) if as_of else "")
-    print_experiment(declared, outcome)
-
-
-@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="of the Dagster UI")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="of the MLflow UI")] = 5000,
@@ -133,7 +117,6 @@ def ui(
 
 def _product(name: str) -> "Product":
     from evergreen.product_files import find_product
-    from pipelines import places
 
     return find_product(places.configs() / "products", name)
 
@@ -152,7 +135,6 @@ def _last_day(product: "Product", to: str | None) -> date:
 
 
 def _home() -> "Home":
-    from pipelines import places
     from pipelines.resources import Home
 
     return Home(path=str(places.home()))
@@ -160,6 +142,8 @@ def _home() -> "Home":
 
 def main() -> None:
     """The entry point: an error that Evergreen raised on purpose is shown as its message alone."""
+    if str(places.REPOSITORY) not in sys.path:  # a clone's own packages lie there, and are in no list of ours
+        sys.path.insert(0, str(places.REPOSITORY))
     try:
         app()
     except EvergreenError as problem:

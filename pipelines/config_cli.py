@@ -78,7 +78,7 @@ def validate_config(
 
 
 def _validate_experiments() -> None:
-    from evergreen.experiments import changed_product, load_experiment
+    from evergreen.experiments import load_experiment, trials
     from evergreen.product_files import find_product
     from pipelines import places
     from pipelines.screen import console
@@ -87,8 +87,12 @@ def _validate_experiments() -> None:
     for file in sorted(folder.glob("*.yaml")):
         declared = load_experiment(folder, file.stem)
         base = find_product(places.configs() / "products", declared.product)
-        _rehearse(changed_product(base, declared.changes, str(file)))
-        console.print(f"experiments/{file.name}: valid")
+        made = trials(declared, base, str(file))
+        for _, changed in made:
+            _rehearse(changed)
+        console.print(
+            f"experiments/{file.name}: valid" + ("" if made else f"; {declared.product} is declared so already")
+        )
 
 
 def _rehearse(product: "Product") -> None:

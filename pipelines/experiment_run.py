@@ -9,13 +9,13 @@ from pipelines.instance import opened_instance
 from pipelines.jobs import experiment_name
 
 
-def run_in_process(product: Product, name: str, as_of: str) -> dict[str, Any]:
+def run_in_process(product: Product, name: str, as_of: str, sweep: bool = False) -> dict[str, Any]:
     """The outcome of an experiment's job. Raises RunFailed with the reason."""
     from pipelines.definitions import build_definitions
 
     op = experiment_op(product).name
     config = {
-        "ops": {op: {"config": {"name": name, "as_of": as_of}}},
+        "ops": {op: {"config": {"name": name, "as_of": as_of, "sweep": sweep}}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
     with opened_instance() as instance:

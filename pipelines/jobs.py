@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from assets.evaluation import evaluation_assets
-from assets.experiment import experiment_op
+from assets.experiment import ExperimentRequest, experiment_op, experiments_on
 from assets.ingestion import ingestion_assets
 from assets.labeling import labeling_assets
 from assets.monitoring import monitoring_assets
@@ -94,15 +94,22 @@ def retrain_job(product: Product) -> "AssetJob":
 
 
 def experiment_job(product: Product) -> dg.JobDefinition:
-    """An overlay against the current recipe; writes MLflow alone."""
+    """An overlay against the current recipe; writes MLflow alone. The launchpad shows the first experiment filled in."""
+    op, declared = experiment_op(product), experiments_on(product)
+    filled_in: dict[str, Any] = {}
+    if declared:
+        name, sweep = next(iter(declared.items()))
+        request = ExperimentRequest(name=name, as_of="", sweep=sweep)
+        filled_in = {"config": dg.RunConfig(ops={op.name: request})}
 
     @dg.job(
         name=experiment_name(product),
         tags={tags.PRODUCT: product.name},
-        description="Compare an overlay with the current recipe.",
+        **filled_in,
+        description=f"Compare an overlay with {product.name} as it is. In configs/experiments: {', '.join(declared) or 'none'}.",
     )
     def job() -> None:
-        experiment_op(product)()
+        op()
 
     return job
 

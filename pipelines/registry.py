@@ -73,7 +73,7 @@ class Registry(dg.ConfigurableResource):
         role, training set and recipe that an interrupted attempt registered is returned instead of a second one. Raises
         RegistryError where MLflow does not answer.
         """
-        with self._connected() as client:
+        with self.connected() as client:
             found = self._registered(client, run)
             if found is None:
                 self._close_interrupted(client, run)
@@ -84,7 +84,7 @@ class Registry(dg.ConfigurableResource):
         self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], pictures: Mapping[str, bytes]
     ) -> None:
         """Add what the judge found to a training's run."""
-        with self._connected() as client:
+        with self.connected() as client:
             from mlflow.entities import Metric, RunTag
 
             now = int(time.time() * 1000)
@@ -97,31 +97,8 @@ class Registry(dg.ConfigurableResource):
 
     def log_text(self, run_id: str, text: str, file: str) -> None:
         """Keep a text with a training's run."""
-        with self._connected() as client:
+        with self.connected() as client:
             client.log_text(run_id, text, file)
-
-    def log_experiment(
-        self,
-        experiment: str,
-        name: str,
-        parameters: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-    ) -> int:
-        """Log an experiment's outcome; returns how often this evaluation set was looked at, this time included."""
-        import mlflow
-
-        with self._connected() as client:
-            identity = self._experiment(client, experiment)
-            with mlflow.start_run(experiment_id=identity, run_name=name, tags=dict(tags)):
-                mlflow.log_params(dict(parameters))
-                mlflow.log_metrics(dict(metrics))
-            digest = tags["evergreen.evaluation_digest"]
-            return len(
-                client.search_runs(
-                    [identity], f"tags.`evergreen.evaluation_digest` = '{digest}' and attributes.status = 'FINISHED'"
-                )
-            )
 
     def load(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
         """The model of a ledger record: from the home, or fetched where it is missing; its digest is checked before it is loaded.
@@ -135,14 +112,14 @@ class Registry(dg.ConfigurableResource):
 
     def fetch(self, product: str, version: int) -> None:
         """Copy a registered model file into the home, over one that was lost or damaged there. Raises RegistryError."""
-        with self._connected():
+        with self.connected():
             self._fetch(product, version)
 
     def reload(self, product: str, record: Mapping[str, Any]) -> "Pipeline":
         """The model as the registry has it now, not as the home kept it."""
         from evergreen import models
 
-        with self._connected(), tempfile.TemporaryDirectory() as folder:
+        with self.connected(), tempfile.TemporaryDirectory() as folder:
             return models.load(self._download(product, record["version"], Path(folder)), record["digest"])
 
     def examine(self, product: Product, record: Mapping[str, Any], rows: "pd.DataFrame") -> dict[str, Any]:
@@ -159,7 +136,7 @@ class Registry(dg.ConfigurableResource):
         """Make the registry's aliases say what the ledger says; returns the aliases that had to be moved."""
         wanted = _wanted_aliases(serving)
         moved = self.misplaced(product, serving)
-        with self._connected() as client:
+        with self.connected() as client:
             for alias in moved:
                 if alias in wanted:
                     client.set_registered_model_alias(product, alias, wanted[alias])
@@ -169,7 +146,7 @@ class Registry(dg.ConfigurableResource):
         return moved
 
     def set_alias(self, product: str, alias: str, version: int) -> None:
-        with self._connected() as client:
+        with self.connected() as client:
             client.set_registered_model_alias(product, alias, str(version))
 
     def follow(self, product: str, serving: Mapping[str, Any]) -> str | None:
@@ -201,14 +178,14 @@ class Registry(dg.ConfigurableResource):
         """Every alias of a product, ours and others', with its version; None where nothing is registered."""
         from mlflow.exceptions import MlflowException
 
-        with self._connected() as client:
+        with self.connected() as client:
             try:
                 return dict(client.get_registered_model(product).aliases)
             except MlflowException:
                 return None
 
     def tag_version(self, product: str, version: int, tag: str, text: str) -> None:
-        with self._connected() as client:
+        with self.connected() as client:
             client.set_model_version_tag(product, str(version), tag, text)
 
     def local_files(self, product: str) -> list[Path]:
@@ -234,7 +211,7 @@ class Registry(dg.ConfigurableResource):
         method = answering(pipeline)
         tags = {**run.tags, "evergreen.decision": run.decision, "evergreen.role": run.role}
         with mlflow.start_run(
-            experiment_id=self._experiment(client, run.product),
+            experiment_id=self.experiment_id(client, run.product),
             run_name=f"{run.role} {run.decision.split('/')[-1]}",
             tags=tags,
         ) as active:
@@ -277,10 +254,11 @@ class Registry(dg.ConfigurableResource):
     def _close_interrupted(self, client: "MlflowClient", run: TrainingRun) -> None:
         """Runs that an earlier attempt at this training left open are marked as killed."""
         query = f"tags.`evergreen.decision` = '{run.decision}' and tags.`evergreen.role` = '{run.role}' and attributes.status = 'RUNNING'"
-        for left in client.search_runs([self._experiment(client, run.product)], query):
+        for left in client.search_runs([self.experiment_id(client, run.product)], query):
             client.set_terminated(left.info.run_id, "KILLED")
 
-    def _experiment(self, client: "MlflowClient", name: str) -> str:
+    def experiment_id(self, client: "MlflowClient", name: str) -> str:
+        """The MLflow experiment of this name, made where there is none."""
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
@@ -316,7 +294,7 @@ class Registry(dg.ConfigurableResource):
         return place / MODEL_FILE
 
     @contextmanager
-    def _connected(self) -> "Iterator[MlflowClient]":
+    def connected(self) -> "Iterator[MlflowClient]":
         """An MLflow client; whatever MLflow raises leaves as RegistryError with the way out."""
         for name, value in {
             "MLFLOW_DISABLE_TELEMETRY": "true",

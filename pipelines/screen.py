@@ -12,7 +12,6 @@ from rich.tree import Tree
 
 from evergreen.as_of import AsOf, first_served_day
 from evergreen.config import Product
-from evergreen.experiments import Experiment
 from evergreen.explain import Explanation
 from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.monitoring import SCORER_NAMES
@@ -218,29 +217,3 @@ def print_explanation(found: Explanation, product: Product) -> None:
         for gate in found.promoted["gates"]:
             passed.add(f"{gate['name']} ({gate['role']}): {gate['verdict']}. {gate['sentence']}")
     console.print(tree)
-
-
-def print_experiment(declared: Experiment, outcome: dict[str, Any]) -> None:
-    console.print(
-        f"[b]{declared.name}[/b] on {declared.product}, as of {outcome['as_of']}\nHypothesis: {declared.hypothesis}",
-        soft_wrap=True,
-    )
-    table = Table(
-        "recipe",
-        "log-loss",
-        "cost a row",
-        "squared error",
-        "calibration gap",
-        title=f"means of days, {outcome['rows']:,} rows, same rows for both",
-    )
-    for name, means in outcome["means"].items():
-        table.add_row(
-            name,
-            *(f"{means[measure]:.4f}" for measure in ("log_loss", "expected_cost", "squared_error", "calibration_gap")),
-        )
-    console.print(table)
-    console.print(outcome["sentence"], soft_wrap=True)
-    console.print(
-        f"This evaluation set has been looked at {outcome['looks']} time(s): the more looks, the less an interval means.",
-        soft_wrap=True,
-    )

@@ -44,6 +44,9 @@ class Binary(Task):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         return scores >= (self.threshold() if threshold is None else threshold)
 
+    def settled(self, scores: Floats) -> Floats:
+        return self.decide(scores, None).astype("float64")
+
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows,))
         if ((scores < 0) | (scores > 1)).any():

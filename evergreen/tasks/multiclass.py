@@ -74,6 +74,9 @@ class Multiclass(Task):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         return pd.array(np.array(self.classes, dtype=object)[self.decided(scores)], dtype="str")
 
+    def settled(self, scores: Floats) -> Floats:
+        return np.eye(len(self.classes))[self.decided(scores)]
+
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows, len(self.classes)))
         if ((scores < 0) | (scores > 1)).any():

@@ -87,6 +87,10 @@ class Task(ABC):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         """The decision for each row, as the table of predictions keeps it."""
 
+    def settled(self, scores: Floats) -> Floats:
+        """Scores so sure of each decision that it would be taken under any costs; where costs have no say, the scores themselves."""
+        return scores
+
     @abstractmethod
     def check(self, scores: Floats, rows: int) -> None:
         """Raise ModelError unless these are sound scores for so many rows."""

@@ -5,7 +5,7 @@ import yaml
 
 from evergreen.config import Product
 from evergreen.errors import ConfigError
-from evergreen.experiments import changed_product, load_experiment
+from evergreen.experiments import load_experiment, trials
 from evergreen.product_files import load_product, load_products, near_miss, overlay, parse, read_yaml
 from tests.evergreen.builders import REPOSITORY, SHOP
 
@@ -24,11 +24,12 @@ def test_every_shipped_product_loads(path):
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_every_shipped_experiment_loads_and_changes_its_product(path):
+def test_every_shipped_experiment_loads_foretells_an_effect_and_changes_its_product(path):
     experiment = load_experiment(path.parent, path.stem)
     product = load_product(REPOSITORY / "configs" / "products" / f"{experiment.product}.yaml")
     assert experiment.name == path.stem
-    assert changed_product(product, experiment.changes, str(path)).recipe != product.recipe
+    assert experiment.expected
+    assert all(changed.recipe != product.recipe for _, changed in trials(experiment, product, str(path)))
 
 
 def test_the_worked_example_stays_under_60_lines():
@@ -146,6 +147,20 @@ def test_a_folder_gives_its_products_by_name_and_an_empty_one_is_refused(tmp_pat
         load_products(tmp_path)
     (tmp_path / "shop.yaml").write_text(yaml.safe_dump(SHOP))
     assert list(load_products(tmp_path)) == ["shop"]
+
+
+def test_a_product_that_is_left_out_is_not_loaded_and_its_file_stays(tmp_path):
+    (tmp_path / "products").mkdir()
+    for name in ("shop", "store"):
+        (tmp_path / "products" / f"{name}.yaml").write_text(yaml.safe_dump({**SHOP, "name": name}))
+    (tmp_path / "leave_out.txt").write_text("# examples\nstore # of the template\n\n")
+    assert list(load_products(tmp_path / "products")) == ["shop"]
+
+    (tmp_path / "leave_out.txt").write_text("stor\n")
+    with pytest.raises(
+        ConfigError, match=r"leave_out\.txt: there is no product 'stor' to leave out; did you mean store\?"
+    ):
+        load_products(tmp_path / "products")
 
 
 @pytest.mark.parametrize(("word", "hint"), [("colour", "; did you mean color?"), ("zzz", "")])

@@ -4,6 +4,7 @@ One file, so that one worker lives the hundred days once.
 """
 
 import re
+import shutil
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow import MlflowClient
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -224,6 +226,9 @@ def test_the_retrain_schedule_asks_for_the_newest_monitored_day(hundred_days):
 
 LINEAGE = """{ assetNodes(group: {groupName: "flights", repositoryName: "__repository__", repositoryLocationName: "evergreen"}) {
     assetKey { path } dependencyKeys { path } groupName kinds isPartitioned } }"""
+LAUNCHPAD = """{ pipelineOrError(params: {
+    pipelineName: "flights_experiment", repositoryName: "__repository__", repositoryLocationName: "evergreen"
+}) { ... on Pipeline { presets { runConfigYaml } } } }"""
 RUNS = '{ pipelineRunsOrError(filter: {pipelineName: "flights_retrain"}) { ... on Runs { results { status tags { key value } } } } }'
 
 
@@ -307,17 +312,83 @@ def test_the_report_opens_without_anything_from_outside(hundred_days):
     assert not [word for word in ("http://", "https://", "src=", "@import") if word in page]
 
 
-def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days):
+EXPERIMENTS = {
+    "shallow": {
+        "hypothesis": "Shallower trees overfit less on few days.",
+        "expected": {"metric": "log_loss", "change": -0.5},
+        "sweep": {"training.model.max_depth": [2, 3]},
+    },
+    "strict": {
+        "hypothesis": "A bound that nothing keeps lets nothing through.",
+        "expected": {"metric": "promotions", "change": -1},
+        "changes": {"gates": {"ranking_loss_at_most": 0.0001}, "retraining": {"triggers": []}},
+    },
+}
+
+
+@pytest.fixture
+def experiments(hundred_days: Loop, tmp_path, monkeypatch) -> Loop:
+    """The hundred days, with two experiments of the test's own."""
+    shutil.copytree(hundred_days.folder / "configs" / "products", tmp_path / "products")
+    (tmp_path / "experiments").mkdir()
+    for name, content in EXPERIMENTS.items():
+        declared = {"version": 2, "name": name, "product": "flights", **content}
+        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(declared))
+    monkeypatch.setenv("EVERGREEN_CONFIGS", str(tmp_path))
+    return hundred_days
+
+
+def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days, client):
     before = hundred_days.content("2013-04-10")
 
-    first = invoke("experiment", "without_aircraft")
-    second = invoke("experiment", "without_aircraft", "--as-of", "2013-04-10")
+    first = invoke("experiment", "without_aircraft", "--as-of", "2013-04-10")
 
     assert "Log-loss, changed minus current:" in first
     assert "over 14 days" in first
+    assert "Expected: log_loss at most +0.001; found " in first
     assert "looked at 1 time(s)" in first
-    assert "looked at 2 time(s)" in second
     assert hundred_days.content("2013-04-10") == before
+    [run] = client.search_runs([client.get_experiment_by_name("flights/experiments").experiment_id])
+    assert run.data.params["expected"] == "log_loss at most +0.001"
+    assert run.data.tags["evergreen.judged"] in ("met", "not met", "cannot tell")
+
+
+def test_a_sweep_from_the_launchpad_is_gone_on_with_from_the_command_line(experiments, client):
+    """What the launchpad shows filled in is launched as it is; no point is fitted a second time."""
+    [preset] = ask(LAUNCHPAD)["pipelineOrError"]["presets"]
+    filled_in = yaml.safe_load(preset["runConfigYaml"])
+    assert filled_in["ops"]["flights__experiment"]["config"] == {"name": "shallow", "as_of": "", "sweep": True}
+
+    with opened_instance() as instance:
+        job = build_definitions().resolve_job_def("flights_experiment")
+        launched = job.execute_in_process(instance=instance)
+    again = invoke("experiment", "shallow", "--sweep")
+
+    assert launched.output_for_node("flights__experiment")["done_before"] == 0
+    assert "2 of 2 points were done before." in again
+    assert "Best of 2: max_depth=" in again and "corrected for 2 looks" in again
+    assert "Expected: log_loss -0.5; found " in again and again.count("not met") == 1
+    runs = client.search_runs([client.get_experiment_by_name("flights/experiments").experiment_id])
+    parents = {run.info.run_id for run in runs if run.info.run_name == "shallow"}
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") in parents]
+    assert (len(parents), sorted(run.info.run_name for run in children)) == (2, ["max_depth=2", "max_depth=3"])
+    listed = invoke("experiments", "flights")
+    assert listed.count("shallow") == 2 and "not met" in listed
+
+
+def test_another_policy_is_told_what_it_would_have_decided(experiments):
+    """The current product's own count is what happened: hindsight takes the recorded evidence for what it was."""
+    before = experiments.content("2013-04-10")
+
+    told = invoke("experiment", "strict")
+
+    happened = sum(entry["decision"] == "promoted" for entry in experiments.decisions)
+    days = len(experiments.decisions)
+    assert f"Promotions on the evidence of {days} recorded days: {happened} with the current product, " in told
+    assert "kept by ranking: Daily AUC" in told
+    assert "Retrains on the evidence of 100 recorded days: " in told and ", 0 with the changed one" in told
+    assert "Expected: promotions -1; found -" in told and "met." in told
+    assert experiments.content("2013-04-10") == before
 
 
 @pytest.fixture
