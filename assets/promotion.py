@@ -81,6 +81,7 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "decision": outcome,
         "deciding_gate": decision.deciding_gate,
+        "loss": task_of(product).words.loss,
         "effective_from": str(effective_from(day, store.days("predictions"), Periods.of(product.time))),
         "gates": [gate.as_dict() for gate in judged],
         "candidate": records["candidate"],

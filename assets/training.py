@@ -66,7 +66,7 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **stage.options(
             "baseline_model",
-            "The simple models that a candidate must beat: the training base rate and a regularised linear model.",
+            "The simple models that a candidate must beat: what labels say by themselves (the prior), and the declared baseline.",
             deps=["training_set"],
             kinds={"scikitlearn", "mlflow"},
             depends_on=config,

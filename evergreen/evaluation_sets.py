@@ -18,6 +18,7 @@ from evergreen.failure_cases import DUPLICATE, OVER_THE_CAP, cases, confident_er
 from evergreen.golden import reserved
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
+from evergreen.tasks import task_of
 from evergreen.training import first_needed_day, manifest, read_manifest_rows, split_days
 from evergreen.wide import among
 
@@ -75,7 +76,8 @@ def _failures(errors: pd.DataFrame, product: Product) -> dict[str, Any]:
     policy, kept = product.evaluation.failures, cases(errors)
     origin = "none: evaluation.failures is null"
     if policy is not None:
-        origin = f"served, decided wrong, log-loss over {policy.log_loss_over:g}; the newest {policy.at_most}, one a feature row"
+        loss = task_of(product).words.loss
+        origin = f"served, decided wrong, {loss} over {policy.log_loss_over:g}; the newest {policy.at_most}, one a feature row"
     named = kept[["id", "label", "score", "version", "log_loss"]].assign(day=kept.day.astype("str"))
     return {
         "rows": len(kept),

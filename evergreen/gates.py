@@ -15,9 +15,12 @@ import pandas as pd
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_day
 from evergreen.statistics import Interval, mean_interval
+from evergreen.tasks import task_of
 
 Verdict = Literal["pass", "fail", "not enough evidence", "off"]
 Role = Literal["hard", "primary", "guard"]
+
+BASELINES = {"logistic": "linear", "linear": "linear", "seasonal_naive": "seasonal-naive"}
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,10 @@ def beats_baseline(evidence: Evidence, product: Product) -> Gate:
     proven = evidence.has_champion and interval is not None and interval.low > 0
     verdict: Verdict = "pass" if under or (evidence.has_champion and not proven) else "fail"
     relation = "under" if under else "not under"
-    linear, prior = means["baseline"], means["prior"]
-    sentence = f"Log-loss {means['candidate']:.4f} is {relation} the linear baseline's {linear:.4f} and the prior's {prior:.4f}"
+    sentence = (
+        f"{_loss(product).capitalize()} {means['candidate']:.4f} is {relation} the {BASELINES[product.baseline.kind]} baseline's "
+        f"{means['baseline']:.4f} and the prior's {means['prior']:.4f}"
+    )
     if evidence.has_champion and not under:
         sentence += f", {'proven' if proven else 'not proven'} over the nearer (differs by {interval})"
     return Gate("beats_baseline", "hard", verdict, f"{sentence}.", value=float(means["candidate"]), bound=bound)
@@ -203,7 +208,7 @@ def good_enough(evidence: Evidence, product: Product) -> Gate:
         verdict = _harm(against)
         proven = "proven" if verdict == "fail" else "not proven"
         state = f"over the bound of {target.at_most:g}, {proven} worse than the champion's (differs by {against})"
-    sentence = f"{target.metric} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state}."
+    sentence = f"{task_of(product).called(target.metric)} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state}."
     return _measured("good_enough", "hard", verdict, sentence, interval, target.at_most)
 
 
@@ -236,7 +241,8 @@ def _refresh(evidence: Evidence, product: Product) -> Gate:
         verdict, why = "fail", f"worse than the champion by more than {bound:g}"
     else:
         verdict, why = "pass", "not proven worse than the champion"
-    sentence = f"Refresh: log-loss differs by {interval}, {why}; a difference of {interval.smallest_effect:.4f} would have been seen."
+    seen = f"a difference of {interval.smallest_effect:.4f} would have been seen"
+    sentence = f"Refresh: {_loss(product)} differs by {interval}, {why}; {seen}."
     return _measured("comparison", "primary", verdict, sentence, interval, bound)
 
 
@@ -253,7 +259,7 @@ def judge_change(days: pd.DataFrame, product: Product) -> Gate:
     verdict: Verdict = "pass" if interval.high < bound else "fail"
     state = "is proven" if verdict == "pass" else "is not proven"
     sentence = (
-        f"Change of recipe: log-loss differs by {interval}; {rule.rule.replace('_', '-')} (upper end under {bound:g}) {state}; "
+        f"Change of recipe: {_loss(product)} differs by {interval}; {rule.rule.replace('_', '-')} (upper end under {bound:g}) {state}; "
         f"a difference of {interval.smallest_effect:.4f} would have been seen."
     )
     return _measured("comparison", "primary", verdict, sentence, interval, bound)
@@ -278,7 +284,7 @@ def ranking(evidence: Evidence, product: Product) -> Gate:
     bound = product.gates.ranking_loss_at_most
     verdict: Verdict = "pass" if interval.high < bound else "fail"
     state = f"{'' if verdict == 'pass' else 'not '}excluded with {product.gates.confidence:.0%} confidence"
-    sentence = f"Daily AUC, the champion's less the candidate's: {interval}; a loss of {bound:g} is {state}."
+    sentence = f"Daily {task_of(product).words.ranking}, the champion's less the candidate's: {interval}; a loss of {bound:g} is {state}."
     return _measured("ranking", "primary", verdict, sentence, interval, bound)
 
 
@@ -302,7 +308,10 @@ def slices(evidence: Evidence, product: Product) -> Gate:
 
 
 def calibration(evidence: Evidence, product: Product) -> Gate:
-    """The daily gap between mean score and base rate is not proven wider than the champion's, corrected as the slices are."""
+    """The daily gap between mean score and mean label is not proven wider than the champion's, corrected as the slices are.
+
+    Of several classes it lies between the confidence in the decided class and how often that is right.
+    """
     looks = _looks(evidence, product)
     interval = _paired(evidence, product, "calibration_gap", looks=looks) if evidence.has_champion else None
     if interval is None:
@@ -334,7 +343,10 @@ def overfit(evidence: Evidence, product: Product) -> Gate:
     bound, trained = product.gates.overfit_at_most, evidence.training_log_loss
     if trained is None or _missing(evidence, product, 1) is not None:
         return Gate(
-            "overfit", "guard", "not enough evidence", "No training log-loss, or too few judged days; not judged."
+            "overfit",
+            "guard",
+            "not enough evidence",
+            f"No training {_loss(product)}, or too few judged days; not judged.",
         )
     judged = by_day(evidence.card, "log_loss").mean()
     gaps = {name: float(judged[name]) - trained[name] for name in ("candidate", "baseline")}
@@ -342,7 +354,7 @@ def overfit(evidence: Evidence, product: Product) -> Gate:
     verdict: Verdict = "fail" if excess > bound else "pass"
     state = "over" if verdict == "fail" else "within"
     sentence = (
-        f"From training to the judged days log-loss rises by {gaps['candidate']:.4f}, the baseline's by {gaps['baseline']:.4f}: "
+        f"From training to the judged days {_loss(product)} rises by {gaps['candidate']:.4f}, the baseline's by {gaps['baseline']:.4f}: "
         f"{excess:+.4f}, {state} the bound of {bound:g}."
     )
     return Gate("overfit", "guard", verdict, sentence, value=excess, bound=bound)
@@ -394,6 +406,10 @@ def judge(evidence: Evidence, product: Product) -> list[Gate]:
     """Every gate's reading, in the order in which they decide; one that the product disabled is recorded as off."""
     readings = [gate(evidence, product) for gate in GATES]
     return [_off(reading) if reading.name in product.gates.disabled else reading for reading in readings]
+
+
+def _loss(product: Product) -> str:
+    return task_of(product).words.loss
 
 
 def _harm(difference: Interval) -> Verdict:

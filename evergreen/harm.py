@@ -15,6 +15,7 @@ from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import serving_as_of, serving_now
 from evergreen.statistics import mean_interval
+from evergreen.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def decide(card: pd.DataFrame, entries: list[Entry], product: Product) -> Rollba
         )
     worse = interval.low > 0
     sentence = (
-        f"Version {versions[0]} is {'' if worse else 'not '}proven worse than version {versions[1]}: log-loss differs by {interval}, "
+        f"Version {versions[0]} is {'' if worse else 'not '}proven worse than version {versions[1]}: {task_of(product).words.loss} differs by {interval}, "
         f"{policy.confidence:.0%} confidence."
     )
     return RollbackDecision(

@@ -18,6 +18,9 @@ from evergreen.scoring import threshold_of
 from evergreen.statistics import mean_interval
 from evergreen.tasks import task_of
 
+NATURAL = {"accuracy": "accuracy", "mae": "mean absolute error", "rmse": "root mean squared error"}
+"""Measures that some tasks have beside the generic ones."""
+
 
 def render(entry: Entry, before: dict[str, Any] | None, report: dict[str, Any], product: Product) -> str:
     """The card of a decision's candidate; `before` is the champion's record that it was compared with, None without one."""
@@ -63,22 +66,27 @@ def _rows(training: dict[str, Any]) -> str:
 
 def _metrics(report: dict[str, Any], product: Product) -> str:
     """Pooled measures of each scorer, and the candidate's daily log-loss against each other's, with its interval."""
-    days = by_day(pd.DataFrame(report["card"]), "log_loss")
+    days, words = by_day(pd.DataFrame(report["card"]), "log_loss"), task_of(product).words
+    natural = [name for name in NATURAL if name in report["summary"]["candidate"]]
     lines = []
     for scorer, means in report["summary"].items():
         paired = (days.candidate - days[scorer]).dropna().to_list() if scorer != "candidate" else []
         interval = mean_interval(paired, product.gates.confidence)
-        numbers = [_number(means[name]) for name in ("log_loss", "roc_auc", "expected_cost", "calibration_gap")]
+        numbers = [
+            _number(means[name]) for name in ("log_loss", "roc_auc", *natural, "expected_cost", "calibration_gap")
+        ]
         lines.append([scorer, *numbers, str(interval) if interval else "–"])
     head = [
         "model",
-        "log-loss",
-        "AUC",
+        words.loss,
+        words.ranking,
+        *(NATURAL[name] for name in natural),
         f"cost a row ({product.decision.currency})",
         "calibration gap",
-        "candidate's log-loss against it",
+        f"candidate's {words.loss} against it",
     ]
-    return _table("Metrics on the judging days", head, lines)
+    note = f"\n\nThe calibration gap is {words.gap}. {words.note}".rstrip() if natural else ""
+    return _table("Metrics on the judging days", head, lines) + note
 
 
 def _slices(report: dict[str, Any], product: Product) -> str:
@@ -94,7 +102,7 @@ def _slices(report: dict[str, Any], product: Product) -> str:
     ]
     few = len(means) - len(enough)
     return (
-        _table("Slices", ["slice", "rows", "log-loss", "cost a row"], lines)
+        _table("Slices", ["slice", "rows", task_of(product).words.loss, "cost a row"], lines)
         + f"\n\n{few} slices have under {product.evaluation.slice_rows_at_least} rows: nothing is said of them."
     )
 

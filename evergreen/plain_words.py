@@ -43,7 +43,11 @@ def judge(health: Health, product: Product) -> Verdict:
         )
     good = served.mean() <= target.at_most
     costs = target.metric == "expected_cost"
-    what, unit = ("a prediction cost", f" {product.decision.currency}") if costs else ("the log-loss was", "")
+    what, unit = (
+        ("a prediction cost", f" {product.decision.currency}")
+        if costs
+        else (f"the {task_of(product).words.loss} was", "")
+    )
     said = (
         f"Over {_judged_days(len(served))}, {what} {served.mean():.3f}{unit} on average, {'within' if good else 'over'} the bound "
         f"of {target.at_most:g}{unit}.{until}"
@@ -57,6 +61,15 @@ def without_a_model(health: Health, product: Product) -> str | None:
     if "served" not in days or days.served.dropna().empty:
         return None
     return task_of(product).without_a_model(float(days.served.mean()), product.decision.currency)
+
+
+def natural_measure(health: Health, product: Product) -> str | None:
+    """What was served over the judged days in a measure that people know; None where the task has none beside its cost."""
+    days = {name: daily.served.dropna() for name, daily in health.daily.items() if "served" in daily}
+    if "label" not in days or days["label"].empty:
+        return None
+    said = task_of(product).natural_of_means({name: float(values.mean()) for name, values in days.items()})
+    return f"On these days {said}." if said else None
 
 
 def beside_yardsticks(health: Health, product: Product) -> str:

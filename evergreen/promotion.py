@@ -83,7 +83,7 @@ def _why(entry: Entry) -> str:
     if not entry["serving"]["previous" if entry["decision"] == PROMOTED else "champion"]:
         return _reason(_gate(entry, "beats_baseline"))
     against = "between their twins" if "twin" in entry["candidate"] else "against it"
-    return f"log-loss {compared['value']:+.4f} [{compared['low']:+.4f}, {compared['high']:+.4f}] {against}"
+    return f"{entry.get('loss', 'log-loss')} {compared['value']:+.4f} [{compared['low']:+.4f}, {compared['high']:+.4f}] {against}"
 
 
 def _version(entry: Entry, role: str) -> int | None:

@@ -20,6 +20,7 @@ from evergreen.monitoring import SCORER_NAMES
 from evergreen.plain_words import short, span
 from evergreen.product_page import facts
 from evergreen.promotion import AWAITING, IN_SHADOW, REFUSED, ROLLED_BACK, SUPERSEDED, decisions, sentence
+from evergreen.tasks import task_of
 
 SIGNS = {
     "promoted": "▲",
@@ -42,6 +43,8 @@ def render(health: Health, product: Product) -> str:
         verdict=words.judge(health, product),
         beside=words.beside_yardsticks(health, product),
         constant=words.without_a_model(health, product),
+        natural=words.natural_measure(health, product),
+        task=task_of(product),
         changes=words.changes(health, product),
         chart=_chart(health, product),
         costs=_costs(health),

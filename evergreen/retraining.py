@@ -135,7 +135,7 @@ def _performance(history: History, trigger: PerformanceTrigger, product: Product
         interval.mean,
         threshold,
         fired,
-        f"log-loss over its value at promotion: {interval}; bound from {quiet} windows",
+        f"loss over its value at promotion: {interval}; bound from {quiet} windows",
     )
 
 

@@ -205,6 +205,6 @@ def _harm(found: Trial, product: Product) -> Gate:
     proven = interval is not None and interval.low > 0
     verdict: Verdict = "fail" if proven or mean > bound else "pass"
     state = "proven worse" if proven else f"worse by more than {bound:g}" if verdict == "fail" else "no gross harm"
-    said = f"Log-loss differs by {interval or f'{mean:+.4f} on one day'} from the champion's: {state}."
+    said = f"{task_of(product).words.loss.capitalize()} differs by {interval or f'{mean:+.4f} on one day'} from the champion's: {state}."
     low, high = (interval.low, interval.high) if interval else (None, None)
     return Gate("harm", "primary", verdict, said, mean, low, high, bound)

@@ -4,6 +4,7 @@ from datetime import date
 from types import TracebackType
 from typing import Any
 
+from pandas import isna
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -184,7 +185,7 @@ def print_explanation(found: Explanation, product: Product) -> None:
     tree.add(
         "label: nothing known"
         if label is None
-        else f"label: {task.show_label(label['label'])}, known at {label['known_at']}, entered on {label['entered_on']}"
+        else f"label: {_label(label, product)}, known at {label['known_at']}, entered on {label['entered_on']}"
     )
     row = tree.add(f"row: accepted in the batch of {found.day}")
     row.add(", ".join(f"{name}={found.row[name]}" for name in product.features.names))
@@ -217,3 +218,7 @@ def print_explanation(found: Explanation, product: Product) -> None:
         for gate in found.promoted["gates"]:
             passed.add(f"{gate['name']} ({gate['role']}): {gate['verdict']}. {gate['sentence']}")
     console.print(tree)
+
+
+def _label(label: dict[str, Any], product: Product) -> str:
+    return "pending" if isna(label["label"]) else task_of(product).show_label(label["label"])

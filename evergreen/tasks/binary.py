@@ -21,10 +21,11 @@ class Binary(Task):
         ranking="AUC",
         label="happened",
         score="predicted",
-        gap="the gap between mean score and base rate",
+        gap="what lies between mean score and base rate",
         answer="If so",
         prior="base rate",
         served="the probability of the label",
+        dearer="A slice where the event happens more often",
     )
     action_column: ClassVar[tuple[str, str]] = ("bool", "whether the score reaches the threshold")
 

@@ -26,10 +26,11 @@ class Multiclass(Task):
         ranking="AUC over pairs of classes",
         label="right",
         score="confidence",
-        gap="the gap between the confidence in the decided class and how often it is right",
+        gap="what lies between the confidence in the decided class and how often that is right",
         answer="With the answer",
         prior="shares of the classes",
         served="the probability of the class",
+        dearer="A slice whose classes are harder to tell apart",
     )
     action_column: ClassVar[tuple[str, str]] = ("str", "the class of least expected cost")
 

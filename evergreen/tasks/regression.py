@@ -21,14 +21,16 @@ class Regression(Task):
     costs: UnitCosts
     spread: float
     words: ClassVar[Words] = Words(
-        loss="squared loss (in spreads, halved)",
+        loss="squared loss",
         ranking="concordance",
         label="observed",
         score="predicted",
-        gap="the gap between mean prediction and mean label, in spreads,",
+        gap="what lies between mean prediction and mean label, in spreads of the label",
         answer="With the answer",
         prior="mean label",
         served="the number that is expected",
+        dearer="A slice whose numbers vary more",
+        note="Squared loss is half the squared error, in spreads of the label: a half is what the mean label alone would give.",
     )
     action_column: ClassVar[tuple[str, str]] = ("float64", "the number that is acted on: the score")
 
@@ -82,6 +84,9 @@ class Regression(Task):
             return 0.5
         tau = float(kendalltau(labels, scores, method="asymptotic").statistic)
         return 0.5 + tau * float(np.sqrt(told_apart / ordered)) / 2
+
+    def called(self, measure: str) -> str:
+        return self.words.loss if measure == "log_loss" else measure
 
     def natural(self, labels: Floats, scores: Floats) -> dict[str, float]:
         errors = scores - labels

@@ -21,8 +21,8 @@ class Words:
     """A task's own words, in sentences that people read.
 
     `loss` and `ranking` are what `log_loss` and `roc_auc` are called; `label` and `score` what the means of these two say of a group
-    of rows; `gap` what lies between them; `answer` leads from the question to the action; `prior` is the heuristic's answer;
-    `served` is what a score is.
+    of rows; `gap` what their difference is; `answer` leads from the question to the action; `prior` is the heuristic's answer;
+    `served` is what a score is; `dearer` says which slices cost more under any model; `note` what is to know of the loss.
     """
 
     loss: str
@@ -33,6 +33,8 @@ class Words:
     answer: str
     prior: str
     served: str
+    dearer: str
+    note: str = ""
 
 
 class Task(ABC):
@@ -109,6 +111,10 @@ class Task(ABC):
     @abstractmethod
     def ranking(self, labels: Floats, scores: Floats) -> float | None:
         """The chance that of two rows the order is right; None where it is not defined."""
+
+    def called(self, measure: str) -> str:
+        """What people call one of the generic measures."""
+        return measure
 
     def natural(self, labels: Floats, scores: Floats) -> dict[str, float]:
         """Measures that people know beside the generic ones; none for binary, which are all generic."""
