@@ -55,8 +55,9 @@ def decide(card: pd.DataFrame, entries: list[Entry], product: Product) -> Rollba
             False, f"Version {versions[0]} against {versions[1]}: {needed}.", *versions, days=len(excess)
         )
     worse = interval.low > 0
+    loss = task_of(product).words.loss
     sentence = (
-        f"Version {versions[0]} is {'' if worse else 'not '}proven worse than version {versions[1]}: {task_of(product).words.loss} differs by {interval}, "
+        f"Version {versions[0]} is {'' if worse else 'not '}proven worse than version {versions[1]}: {loss} differs by {interval}, "
         f"{policy.confidence:.0%} confidence."
     )
     return RollbackDecision(
