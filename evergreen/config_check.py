@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -42,10 +42,11 @@ class Sample:
     undetermined: list[int] = field(default_factory=list)
 
 
-def check_against_data(product: Product, home: Path, now: date) -> list[Finding]:
+def check_against_data(product: Product, home: Path, now: datetime) -> list[Finding]:
     """What a sample of periods up to `now` says about a product file; relative paths start at `home`. Empty where all is well."""
     source = open_source(product, home)
-    days = sampled_days(product, now)
+    last = min(product.time.end or date.max, Periods.of(product.time).last_ended(now))
+    days = sampled_periods(product, last)
     found: list[Finding] = []
     sample = Sample()
     for day in days:
@@ -58,23 +59,16 @@ def check_against_data(product: Product, home: Path, now: date) -> list[Finding]
     if days and not sample.days:
         return _once(found) if any(finding.how == "wrong" for finding in found) else _unseen(found)
     found += [*_of_rows(sample, product), *_of_labels(sample, product), *_of_slices(sample, product)]
-    found += [*_of_history(product, now), *_of_table(product, source)]
+    found += [*_of_history(product), *_of_table(product, source)]
     return _once(found)
 
 
-def sampled_days(product: Product, now: date) -> list[date]:
-    """Periods of the product's life up to `now`, evenly spread."""
+def sampled_periods(product: Product, last: date) -> list[date]:
+    """Periods of the product's life up to the last one that is over, evenly spread."""
     periods = Periods.of(product.time)
-    days = periods.between(periods.start, _last(product, now))
-    if len(days) <= SAMPLED:
-        return days
-    return [days[round(place * (len(days) - 1) / (SAMPLED - 1))] for place in range(SAMPLED)]
-
-
-def _last(product: Product, now: date) -> date:
-    """The newest period of the product's life that has begun on a day."""
-    today = Periods.of(product.time).at(now)
-    return min(product.time.end or today, today)
+    steps = periods.steps(product.time.start, last)
+    places = range(SAMPLED) if steps >= SAMPLED else range(steps + 1)
+    return [periods.after(product.time.start, round(place * steps / max(1, len(places) - 1))) for place in places]
 
 
 def _unseen(found: list[Finding]) -> list[Finding]:
@@ -179,12 +173,12 @@ def _of_slices(sample: Sample, product: Product) -> Iterator[Finding]:
             yield Finding("doubtful", what, "lower evaluation.slice_rows_at_least, or leave the slice out")
 
 
-def _of_history(product: Product, now: date) -> Iterator[Finding]:
-    first, last = first_decidable_day(product), _last(product, now)
-    if first > last and product.time.end is not None:
+def _of_history(product: Product) -> Iterator[Finding]:
+    first = first_decidable_day(product)
+    if product.time.end is not None and first > product.time.end:
         yield Finding(
             "wrong",
-            f"the first decision would come on {first}, after the product's last period {product.time.end}",
+            f"the first decision would come on {first}, after the product's last {product.time.word}, {product.time.end}",
             "shorten training.at_least or evaluation.window",
         )
 

@@ -1,27 +1,27 @@
 """The product file of a surveyed table: commented, with each guess and how sure it is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from textwrap import wrap
 from typing import Any
 
-import pandas as pd
 import yaml
 
+from evergreen.cadence import WORDS
 from evergreen.config import CsvFormat, TableSource
 from evergreen.durations import format_duration
 from evergreen.errors import SourceError
+from evergreen.periods import Periods
 from evergreen.survey.guess import Guess
 from evergreen.survey.label import LabelFound
 from evergreen.survey.survey import Survey
 
 WIDTH = 118
 NO_LESS = 4
-UNITS = {"hourly": "h", "daily": "d", "weekly": "w", "monthly": "mo"}
+UNITS = {"hourly": "d", "daily": "d", "weekly": "w", "monthly": "mo"}
 FRESHNESS = {"hourly": "2h", "daily": "26h", "weekly": "8d", "monthly": "32d"}
-TRAINED_AND_JUDGED = {"hourly": (336, 168), "daily": (28, 14), "weekly": (26, 8), "monthly": (24, 6)}
-LENGTH = {"hourly": 1 / 24, "daily": 1.0, "weekly": 7.0, "monthly": 28.0}
+TRAINED_AND_JUDGED = {"hourly": (28, 14), "daily": (28, 14), "weekly": (26, 8), "monthly": (24, 6)}
+RETRAINED = {"hourly": "weekly", "daily": "weekly", "weekly": "monthly", "monthly": "monthly"}
 WORTH_IT = 0.99
 SLICES_AT_MOST = 2
 SLICE_ROWS = 200
@@ -68,9 +68,9 @@ def product_text(name: str, found: Survey, source: TableSource, told: Told, grow
         *_validation(found),
         "training:",
         f"  at_least: {at_least}{unit} # of {found.periods} {found.cadence.value} periods in the table",
-        f"  model: {{kind: xgboost, n_estimators: 100, max_depth: {_depth(found, at_least)}}}",
+        *_model(found, at_least),
         *_evaluation(found, window, unit),
-        "retraining: {schedule: weekly}",
+        f"retraining: {{schedule: {RETRAINED[found.cadence.value]}}}",
         *_heuristic(found),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -84,15 +84,17 @@ def question_of(label: LabelFound) -> str:
 
 
 def windows(found: Survey) -> tuple[int, int]:
-    """Periods to train on and to judge by, as the length of history allows. Raises SourceError where it allows none."""
-    maturing = -(-found.known.value.matures_after // timedelta(days=LENGTH[found.cadence.value]))
-    usable = found.periods - maturing
+    """Periods, or days of an hourly product, to train on and to judge by, as the length of history allows. Raises SourceError where it allows none."""
+    periods = Periods(found.start, found.end, found.timezone, found.cadence.value)
+    maturing = -(-periods.covering(found.known.value.matures_after) // periods.of_a_block)
+    usable = found.periods // periods.of_a_block - maturing
     trained, judged = TRAINED_AND_JUDGED[found.cadence.value]
     if usable < 2 * NO_LESS + 1:
+        word = "day" if found.cadence.value == "hourly" else WORDS[found.cadence.value]
         raise SourceError(
-            f"the table spans {found.periods} {found.cadence.value} period(s), of which the last {maturing} have no label yet: at least "
-            f"{2 * NO_LESS + 1 + maturing} are needed, to train on {NO_LESS} and judge by {NO_LESS} others; add rows, or choose a shorter "
-            "period with --cadence"
+            f"the table spans {usable + maturing} {word}(s), of which the last {maturing} have no label yet: at least "
+            f"{2 * NO_LESS + 1 + maturing} are needed, to train on {NO_LESS} and judge by {NO_LESS} others; add rows, or "
+            "choose a shorter period with --cadence"
         )
     return min(trained, max(NO_LESS, int(usable * 0.4))), min(judged, max(NO_LESS, int(usable * 0.25)))
 
@@ -217,17 +219,12 @@ def _label(found: Survey) -> list[str]:
 
 def _features(found: Survey) -> list[str]:
     lines = ["features:"]
-    numeric = [*found.features["numeric"], *_of_numbers(found, found.features["boolean"])]
-    words = [*found.features["categorical"], *(name for name in found.features["boolean"] if name not in numeric)]
-    lines += _list("numeric", numeric) + _list("categorical", words)
+    for kind, names in found.features.items():
+        lines += _list(kind, names)
     if found.left_out:
         lines += _comment("left out:", 2)
         lines += [line for name, why in found.left_out.items() for line in _comment(f"- {name}: {why}", 2)]
     return lines
-
-
-def _of_numbers(found: Survey, names: Iterable[str]) -> list[str]:
-    return [name for name in names if pd.api.types.is_numeric_dtype(found.columns[name].values)]
 
 
 def _list(key: str, names: Sequence[str]) -> list[str]:
@@ -249,13 +246,17 @@ def _validation(found: Survey) -> list[str]:
     ]
 
 
-def _depth(found: Survey, at_least: int) -> int:
-    """Deep trees learn few rows by heart."""
-    return 6 if at_least * found.rows / found.periods >= FEW_ROWS else 3
+def _model(found: Survey, at_least: int) -> list[str]:
+    """A linear model where words are features; else trees, less deep where rows are few, which deep ones learn by heart."""
+    if found.features["text"]:
+        kind = "{kind: linear, alpha: 0.1}" if found.label.task.value == "regression" else "{kind: logistic, C: 10}"
+        return [f"  model: {kind} # words need a linear model"]
+    depth = 6 if at_least * found.rows / found.periods >= FEW_ROWS else 3
+    return [f"  model: {{kind: xgboost, n_estimators: 100, max_depth: {depth}}}"]
 
 
 def _evaluation(found: Survey, window: int, unit: str) -> list[str]:
-    rows = window * found.rows / found.periods
+    rows = window * found.rows / found.periods * (24 if found.cadence.value == "hourly" else 1)
     slices: list[str] = []
     for name in found.features["categorical"]:
         shares = found.columns[name].values.value_counts(normalize=True)

@@ -164,6 +164,7 @@ def _times(rows: pd.DataFrame, product: Product) -> list[str]:
     named = [
         product.time.event,
         *product.time.known_at,
+        *product.features.date,
         label.known_at,
         *([label.matures_at] if label.matures_at else []),
     ]

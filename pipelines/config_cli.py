@@ -1,6 +1,6 @@
 """The command line's care of configuration files: `evergreen migrate-config | validate-config`."""
 
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +68,7 @@ def validate_config(
     for file, product in chosen.items():
         _rehearse(product)
         console.print(f"{file if path else f'products/{file.name}'}: valid, product {product.name}", soft_wrap=True)
-        findings = [] if schema_only else check_against_data(product, places.home(), date.today())
+        findings = [] if schema_only else check_against_data(product, places.home(), datetime.now(UTC))
         print_findings(findings)
         wrong |= any(finding.how == "wrong" for finding in findings)
     if path is None:

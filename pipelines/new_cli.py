@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from evergreen.durations import parse_duration
 from evergreen.errors import AnswerNeeded, ConfigError
 
 if TYPE_CHECKING:
+    from evergreen.cadence import Cadence
     from evergreen.config import Product, TableSource
     from evergreen.config_check import Finding
     from evergreen.product_writer import Told
@@ -79,7 +80,7 @@ def new(
         positive=positive,
         known_at=known_at,
         known_after=_duration(known_after),
-        cadence=cadence,
+        cadence=_cadence(cadence),
         timezone=_zone(timezone),
         outcomes=tuple(outcomes or ()),
         known_before=tuple(known_before or ()),
@@ -220,7 +221,7 @@ def _written(
         draft = Path(folder) / f"{name}.yaml"
         draft.write_text(text, encoding="utf-8")
         product = load_product(draft)
-    findings = check_against_data(product, places.home(), date.today())
+    findings = check_against_data(product, places.home(), datetime.now(UTC))
     wrong = [f"{finding.what}: {finding.way_out}" for finding in findings if finding.how == "wrong"]
     if wrong:
         raise ConfigError("nothing is written, because the data contradict what was found:\n" + "\n".join(wrong))
@@ -234,6 +235,14 @@ def _duration(text: str | None) -> Any:
         return parse_duration(text)
     except ValueError as problem:
         raise ConfigError(f"--known-after: {problem}") from None
+
+
+def _cadence(word: str | None) -> "Cadence | None":
+    from evergreen.cadence import WORDS
+
+    if word is None or word in WORDS:
+        return word
+    raise ConfigError(f"--cadence {word}: one of {', '.join(WORDS)} is expected")
 
 
 def _zone(name: str) -> str:

@@ -7,8 +7,10 @@ from datetime import date, timedelta
 
 import pandas as pd
 
+from evergreen.cadence import Cadence, shortest
 from evergreen.durations import format_duration
 from evergreen.errors import AnswerNeeded, ConfigError, SourceError
+from evergreen.periods import Periods
 from evergreen.product_files import near_miss
 from evergreen.survey.columns import Column, look_at_columns
 from evergreen.survey.guess import Guess, said
@@ -20,7 +22,8 @@ from evergreen.survey.times import guess_cadence, guess_event
 ONE_DAY = timedelta(days=1)
 ID_NAMES = ("id", "uuid", "guid", "key", "number", "no", "nr", "code", "ref")
 FEATURES_AT_MOST = 60
-USED = ("numeric", "boolean", "categorical")
+USED = ("numeric", "categorical", "boolean", "date", "text")
+FEW_FEATURES = 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Asked:
     positive: str | None = None
     known_at: str | None = None
     known_after: timedelta | None = None
-    cadence: str | None = None
+    cadence: Cadence | None = None
     timezone: str = "UTC"
     outcomes: tuple[str, ...] = ()
     known_before: tuple[str, ...] = ()
@@ -59,7 +62,7 @@ class Survey:
     columns: dict[str, Column]
     event: Guess[str]
     id: Guess[str | None]
-    cadence: Guess[str]
+    cadence: Guess[Cadence]
     label: LabelFound
     named_label: Guess[str]
     known: Guess[Known]
@@ -77,11 +80,11 @@ class Survey:
 
     @property
     def start(self) -> date:
-        return self.counts.index[0].date()
+        return self.counts.index[0]
 
     @property
     def end(self) -> date:
-        return self.counts.index[-1].date()
+        return self.counts.index[-1]
 
     @property
     def truth(self) -> pd.Series:
@@ -95,6 +98,7 @@ def survey(found: Found, asked: Asked) -> Survey:
     _refuse_strangers(columns, asked)
     event = _event(columns, asked)
     happened = columns[event.value].values
+    cadence = said(asked.cadence) if asked.cadence else guess_cadence(happened, asked.timezone)
     named_label = _label_name(columns, asked)
     label = find_label(named_label.value, asked.task, asked.positive, columns, found.rows)
     identity = _id(columns, asked, event.value)
@@ -102,10 +106,9 @@ def survey(found: Found, asked: Asked) -> Survey:
     others = [column for name, column in columns.items() if name not in taken]
     powers = {column.name: alone(column, label.truth, happened) for column in others if column.kind != "empty"}
     outcomes = _outcomes(others, label.truth, happened, powers, asked)
-    known = _known(columns, outcomes, label, happened, asked)
+    known = _known(columns, outcomes, label, happened, cadence.value, asked)
     free = [column for column in others if column.name not in outcomes and column.name != known.value.column]
-    features, left_out = _features(free, powers, asked)
-    cadence = said(asked.cadence) if asked.cadence else guess_cadence(happened, asked.timezone)
+    features, left_out = _features(free, columns[event.value], powers, asked)
     notes = [*found.notes, *_notes(columns, event.value, label, happened)]
     return Survey(
         rows=len(found.rows),
@@ -125,13 +128,13 @@ def survey(found: Found, asked: Asked) -> Survey:
     )
 
 
-def count_periods(happened: pd.Series, timezone: str, cadence: str) -> pd.Series:
-    """Rows in each period from the first to the last, named by the moment at which it begins."""
-    local = happened.dropna().dt.tz_convert(timezone).dt.tz_localize(None)
-    periods = local.dt.to_period({"hourly": "h", "daily": "D", "weekly": "W", "monthly": "M"}[cadence])
-    counts = periods.value_counts().sort_index()
-    every = pd.period_range(counts.index[0], counts.index[-1], freq=counts.index.freq)
-    return counts.reindex(every, fill_value=0).set_axis(every.start_time)
+def count_periods(happened: pd.Series, timezone: str, cadence: Cadence) -> pd.Series:
+    """Rows in each period from the first to the last, by the period."""
+    periods = Periods(date.min, None, timezone, cadence)
+    counts = periods.holding(happened.dropna()).value_counts()
+    counts.index = pd.Index([periods.at(moment) for moment in counts.index], dtype="object")
+    every = periods.between(counts.index.min(), counts.index.max())
+    return counts.reindex(pd.Index(every, dtype="object"), fill_value=0)
 
 
 def _refuse_strangers(columns: Mapping[str, Column], asked: Asked) -> None:
@@ -217,10 +220,11 @@ def _known(
     outcomes: Mapping[str, Guess[str]],
     label: LabelFound,
     happened: pd.Series,
+    cadence: Cadence,
     asked: Asked,
 ) -> Guess[Known]:
     if asked.known_at:
-        return said(_by_column(columns[asked.known_at], label, happened))
+        return said(_by_column(columns[asked.known_at], label, happened, cadence))
     if asked.known_after is not None:
         days = ONE_DAY * max(1, math.ceil(asked.known_after / ONE_DAY))
         return said(Known(None, asked.known_after, asked.known_after, max(days + ONE_DAY, 8 * ONE_DAY)))
@@ -230,50 +234,66 @@ def _known(
     if told:
         last = max(told, key=lambda column: (column.values - happened).median())
         return Guess(
-            _by_column(last, label, happened), "guess", f"{last.name} is the last time in a row: else --known-at"
+            _by_column(last, label, happened, cadence),
+            "guess",
+            f"{last.name} is the last time in a row: else --known-at",
         )
     raise AnswerNeeded("known_after", "How long after its event is a row's outcome known?", "1d")
 
 
-def _by_column(column: Column, label: LabelFound, happened: pd.Series) -> Known:
+def _by_column(column: Column, label: LabelFound, happened: pd.Series, cadence: Cadence) -> Known:
     if column.kind != "time":
         raise ConfigError(f"--known-at {column.name}: holds no times that can be read ({column.why})")
-    lag = (column.values - happened)[label.truth.values.notna()].dropna()
+    lag = (column.values - happened)[label.truth.values.notna()].dropna().dt.total_seconds()
     if not len(lag):
         raise SourceError(f"{column.name} has no time in any row with a label: name another column with --known-at")
-    matures, matched = (max(1, math.ceil(lag.dt.total_seconds().quantile(share) / 86_400)) for share in (0.99, 0.9999))
-    return Known(column.name, None, matures * ONE_DAY, (max(matures, matched) + 1) * ONE_DAY)
+    unit = min(shortest(cadence), ONE_DAY)
+    matures = unit * max(1, math.ceil(lag.quantile(0.99) / unit.total_seconds()))
+    last = ONE_DAY * math.ceil(max(matures.total_seconds(), float(lag.quantile(0.9999))) / 86_400)
+    return Known(column.name, None, matures, last + ONE_DAY)
 
 
 def _features(
-    free: list[Column], powers: Mapping[str, float | None], asked: Asked
+    free: list[Column], event: Column, powers: Mapping[str, float | None], asked: Asked
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Names by kind, and why each other column is left out."""
-    left_out, used = {}, []
-    for column in free:
-        reason = _why_not(column, asked)
-        if reason:
-            left_out[column.name] = reason
-        else:
-            used.append(column)
-    if len(used) > FEATURES_AT_MOST:
-        used = sorted(used, key=lambda column: -(powers[column.name] or 0.5))
-        left_out |= {
-            column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]
-        }
-        used = used[:FEATURES_AT_MOST]
-    if not used:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "there are no other columns"
-        raise SourceError(f"no column is left to predict from ({reasons})")
-    return {kind: [column.name for column in used if column.kind == kind] for kind in USED}, left_out
+    reasons = {column.name: _why_not(column, event, asked) for column in free}
+    used = sorted(
+        (column for column in free if not reasons[column.name]), key=lambda column: -(powers[column.name] or 0.5)
+    )
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    if sum(column.kind != "text" for column in used) >= FEW_FEATURES:
+        left_out |= {column.name: WORDS for column in used if column.kind == "text"}
+        used = [column for column in used if column.kind != "text"]
+    left_out |= {
+        column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]
+    }
+    chosen = {column.name for column in used[:FEATURES_AT_MOST]}
+    if not chosen:
+        said = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "there are no other columns"
+        raise SourceError(f"no column is left to predict from ({said})")
+    features = {
+        kind: [column.name for column in free if _as_feature(column) == kind and column.name in chosen] for kind in USED
+    }
+    features["date"].insert(0, event.name)
+    return features, left_out
 
 
-def _why_not(column: Column, asked: Asked) -> str | None:
+WORDS = "sentences, which the model xgboost takes none of: features.text does, with kind logistic or linear"
+
+
+def _as_feature(column: Column) -> str:
+    return "date" if column.kind == "time" else column.kind
+
+
+def _why_not(column: Column, event: Column, asked: Asked) -> str | None:
     """Why a column is no feature; None where it is one."""
     if column.personal and column.kind != "boolean" and column.name not in asked.personal:
         return f"{column.personal}, personal data: --personal {column.name} uses it nevertheless"
-    if column.kind not in USED:
-        return {"identifier": "tells rows apart, ", "time": "a time, "}.get(column.kind, "") + column.why
+    if _as_feature(column) not in USED:
+        return f"tells rows apart, {column.why}" if column.kind == "identifier" else column.why
+    if column.kind == "time" and column.written not in (None, event.written):
+        return f"a time written otherwise than {event.name}"
     if _named_like_id(column.name) and column.values.nunique() > 50:
         return f"named like an id, {column.values.nunique():,} different values"
     return None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from evergreen.cadence import WORDS, Cadence
 from evergreen.survey.guess import Guess, Sure
 from evergreen.table_source import as_iso
 from evergreen.validation import OFFSET, to_utc
@@ -24,6 +25,7 @@ AT_THE_EVENT = re.compile(r"event|sched|creat|order|start|begin|open|request|dep
 SECONDS_OF_THIS_ERA = (3e8, 4e9)
 LOOKED_AT = 2000
 MOSTLY = 0.95
+DAYS_NEEDED = 10
 
 
 @dataclass(frozen=True)
@@ -133,20 +135,27 @@ def guess_event(times: dict[str, pd.Series], asked: str | None) -> Guess[str] | 
     return Guess(earliest, "guess", f"the earliest of several times; others: {others}")
 
 
-def guess_cadence(times: pd.Series, timezone: str) -> Guess[str]:
-    """How rows fall: the shortest period of which four of five have rows, and ten at least on average."""
+def guess_cadence(times: pd.Series, timezone: str) -> Guess[Cadence]:
+    """How rows fall: the shortest period, from a day on, of which four of five have rows, and ten at least or rows at every one.
+
+    Hours are guessed where there are too few days to learn from days.
+    """
     local = times.dropna().dt.tz_convert(timezone).dt.tz_localize(None)
-    moments = local.dt.normalize().drop_duplicates().sort_values()
-    gap = moments.diff().median() / pd.Timedelta(days=1) if len(moments) > 1 else 1.0
-    for cadence, code, days in (("daily", "D", 1), ("weekly", "W", 7)):
+    days = local.dt.normalize().drop_duplicates().sort_values()
+    gap = days.diff().median() / pd.Timedelta(days=1) if len(days) > 1 else 1.0
+    tried: list[tuple[Cadence, str, float]] = [("daily", "D", 1.0), ("weekly", "W", 7.0)]
+    if len(days) < DAYS_NEEDED:
+        tried.insert(0, ("hourly", "h", 1 / 24))
+    for cadence, code, length in tried:
         counts = local.dt.to_period(code).value_counts()
         spanned = (counts.index.max() - counts.index.min()).n + 1
         share, rows = len(counts) / spanned, len(local) / spanned
-        if share >= 0.8 and (rows >= 10 or gap >= 0.8 * days):
+        if share >= 0.8 and (rows >= 10 or gap >= 0.8 * length >= 0.8):
             sure: Sure = "sure" if rows >= 100 and share > 0.95 else "likely"
-            return Guess(cadence, sure, f"{share:.0%} of {PLURALS[cadence]} have rows, {rows:,.0f} on average")
+            on_the_hour = (
+                cadence == "daily" and (local == local.dt.floor("h")).all() and (local != local.dt.normalize()).any()
+            )
+            hours = "; they fall on the hour: --cadence hourly predicts hour by hour" if on_the_hour else ""
+            return Guess(cadence, sure, f"{share:.0%} of {WORDS[cadence]}s have rows, {rows:,.0f} on average{hours}")
     months = local.dt.to_period("M").nunique()
     return Guess("monthly", "guess", f"{len(local):,} rows in {months} months: too few for shorter periods")
-
-
-PLURALS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months"}

@@ -34,7 +34,10 @@ def test_a_table_becomes_a_product_that_lives_to_its_first_decision(tmp_path, la
     assert made.returncode == 0, made.stderr
     product = load_product(places.configs() / "products" / "late.yaml")
     assert "dep_delay" in product.source.outcomes, "nobody said so: alone it nearly gives the label"
-    assert product.features.names == ["carrier", "origin", "distance", "minute_of_day", "temp"]
+    assert product.features.names == [
+        *("carrier", "origin", "distance", "minute_of_day", "temp"),
+        "scheduled_departure",
+    ]
 
     path = places.configs() / "products" / "late.yaml"
     path.write_text(yaml.safe_dump(overlay(read_yaml(path), NO_NEW_PROCESS)))

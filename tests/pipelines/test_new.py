@@ -12,7 +12,9 @@ import yaml
 from sqlalchemy import create_engine
 
 from evergreen.config import Product
+from evergreen.durations import parse_span
 from evergreen.product_files import load_product, overlay, read_yaml
+from evergreen.survey.times import guess_cadence
 from tests.loop.life import evergreen
 
 ROWS_A_DAY, DAYS = 20, 21
@@ -101,7 +103,7 @@ ODD = [
     ("empty file", b"", "is empty: a table has at least a line with the names of its columns"),
     ("header only", orders().head(0), "has a header and no rows: put in the rows of some weeks at least"),
     ("one row", orders().head(1), "the label returned is always"),
-    ("three days", orders(3), "the table spans 3 daily period(s), of which the last 1 have no label yet: at least 10 are needed, to train on 4 and judge by 4 others; add rows, or choose a shorter period with --cadence"),
+    ("three days", orders(3), "the table spans 3 day(s), of which the last 1 have no label yet: at least 10 are needed, to train on 4 and judge by 4 others; add rows, or choose a shorter period with --cadence"),
     ("no header", orders().to_csv(index=False, header=False).encode(), "the first line should name the columns, but holds values"),
     ("ragged lines", b"a,b\n1,2\n1,2,3\n", "is not readable as CSV in utf-8, separated by ','"),
     ("a web page", b"<!doctype html><html></html>", "is an HTML or XML page, no table: save the table as CSV or Parquet (of a web page, the raw file)"),
@@ -249,7 +251,7 @@ CONTRADICTIONS = [
     (
         {"training": {"at_least": "60d"}},
         1,
-        "the first decision would come on 2024-03-06, after the product's last period 2024-01-21",
+        "the first decision would come on 2024-03-06, after the product's last day, 2024-01-21",
     ),
     ({"evaluation": {"slices": ["color"]}}, 0, "no slice of color would have 200 rows in the window"),
     (
@@ -284,3 +286,30 @@ def test_a_product_file_is_checked_against_its_data(folder, product_file, change
 def test_a_product_file_that_fits_its_data_is_only_valid(folder, product_file):
     checked = evergreen("validate-config", str(product_file), columns=1000)
     assert checked.stdout.splitlines() == [f"{product_file}: valid, product returns"]
+
+
+@pytest.mark.parametrize(
+    ("cadence", "step", "periods", "start", "at_least", "known_after"),
+    [
+        ("hourly", "h", 24 * 12, "2024-01-01T00", "4d", "1h"),
+        ("weekly", "7D", 40, "2024-01-01", "15w", "3d"),
+        ("monthly", "MS", 36, "2024-01-01", "14mo", "20d"),
+    ],
+)
+def test_a_cadence_is_declared_in_its_own_units(folder, cadence, step, periods, start, at_least, known_after):
+    random = np.random.default_rng(7)
+    moments = pd.date_range("2024-01-01", periods=periods, freq=step).repeat(3)
+    load = pd.DataFrame({"at": moments, "temp": random.normal(size=len(moments)).round(2)})
+    load["load"] = (load.temp * 5 + random.normal(size=len(moments))).round(2)
+    done = new(folder, load, *ANSWERS[2:], "--label", "load", "--cadence", cadence, "--known-after", known_after)
+    assert done.returncode == 0, done.stderr
+    product = written(folder)
+    assert product.time.cadence == cadence
+    assert (str(product.time.start), str(product.training.at_least)) == (start, str(parse_span(at_least)))
+    assert product.features.date == ["at"]
+
+
+@pytest.mark.parametrize(("step", "cadence"), [("D", "daily"), ("W", "weekly"), ("MS", "monthly")])
+def test_the_cadence_is_how_rows_fall(step, cadence):
+    moments = pd.date_range("2024-01-01", periods=60, freq=step, tz="UTC").to_series()
+    assert guess_cadence(moments, "UTC").value == cadence
