@@ -84,7 +84,10 @@ def question_of(label: LabelFound) -> str:
 
 
 def windows(found: Survey) -> tuple[int, int]:
-    """Periods, or days of an hourly product, to train on and to judge by, as the length of history allows. Raises SourceError where it allows none."""
+    """Periods, or days of an hourly product, to train on and to judge by, as the length of history allows.
+
+    Raises SourceError where it allows none.
+    """
     periods = Periods(found.start, found.end, found.timezone, found.cadence.value)
     maturing = -(-periods.covering(found.known.value.matures_after) // periods.of_a_block)
     usable = found.periods // periods.of_a_block - maturing

@@ -16,7 +16,7 @@ TOLD_LATER = re.compile(
     re.IGNORECASE,
 )
 LEAKS_FROM = 0.95
-SUSPECT_FROM = 0.85
+SUSPECT_FROM = {"binary": 0.85, "multiclass": 0.85, "regression": 0.93}
 EARLIER_SHARE = 0.7
 BINS = 20
 SMOOTHING = 5.0
@@ -38,7 +38,7 @@ def find_outcomes(
     """Why each column that looks known only with the outcome does; `powers` has what each says alone. The guess's value is its name."""
     found = {}
     for column in columns:
-        guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column.name, powers[column.name])
+        guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column.name, powers, truth)
         if guess is None and TOLD_LATER.search(column.name):
             guess = Guess(column.name, "guess", "its name speaks of what came of the event")
         if guess is not None:
@@ -63,8 +63,9 @@ def _of_filling(column: Column, truth: Truth) -> Guess[str] | None:
     return Guess(column.name, "likely", "empty wherever the label is missing")
 
 
-def _of_power(name: str, power: float | None) -> Guess[str] | None:
-    if power is None or power < SUSPECT_FROM:
+def _of_power(name: str, powers: Mapping[str, float | None], truth: Truth) -> Guess[str] | None:
+    power = powers[name]
+    if power is None or power < SUSPECT_FROM[truth.task]:
         return None
     return Guess(
         name,

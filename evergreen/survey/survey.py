@@ -110,6 +110,10 @@ def survey(found: Found, asked: Asked) -> Survey:
     free = [column for column in others if column.name not in outcomes and column.name != known.value.column]
     features, left_out = _features(free, columns[event.value], powers, asked)
     notes = [*found.notes, *_notes(columns, event.value, label, happened)]
+    if sum(map(len, features.values())) == 1:
+        notes.append(
+            f"nothing is left to predict from but the date and hour of {event.value}: see what is an outcome or left out"
+        )
     return Survey(
         rows=len(found.rows),
         columns=columns,
@@ -269,9 +273,6 @@ def _features(
         column.name: f"not among the {FEATURES_AT_MOST} that alone say most" for column in used[FEATURES_AT_MOST:]
     }
     chosen = {column.name for column in used[:FEATURES_AT_MOST]}
-    if not chosen:
-        said = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "there are no other columns"
-        raise SourceError(f"no column is left to predict from ({said})")
     features = {
         kind: [column.name for column in free if _as_feature(column) == kind and column.name in chosen] for kind in USED
     }

@@ -139,6 +139,7 @@ GOES_ON = [
     ("personal data", orders().assign(contact=[f"a{row}@example.org" for row in range(420)]), "holds e-mail addresses, personal data: --personal contact uses it nevertheless"),
     ("a leak", orders().assign(score=(orders().returned == "yes") * 3 + np.arange(420) % 2), "alone it ranks later rows by the label at 1.00, where 0.5 is chance and 1 is perfect"),
     ("a column filled with the label", orders().assign(returned=orders().returned.mask(np.arange(420) % 9 == 0), reason=pd.Series("size", index=range(420)).mask(np.arange(420) % 9 == 0)), "empty wherever the label is missing"),
+    ("nothing but time and label", orders()[["ordered_at", "returned"]], "note: nothing is left to predict from but the date and hour of ordered_at"),
     ("a later time", orders().assign(shipped_at="2024-03-01"), "a time later than the event in 100% of rows"),
 ]  # fmt: skip
 
@@ -300,7 +301,7 @@ def test_a_cadence_is_declared_in_its_own_units(folder, cadence, step, periods, 
     random = np.random.default_rng(7)
     moments = pd.date_range("2024-01-01", periods=periods, freq=step).repeat(3)
     load = pd.DataFrame({"at": moments, "temp": random.normal(size=len(moments)).round(2)})
-    load["load"] = (load.temp * 5 + random.normal(size=len(moments))).round(2)
+    load["load"] = (load.temp + random.normal(size=len(moments))).round(2)
     done = new(folder, load, *ANSWERS[2:], "--label", "load", "--cadence", cadence, "--known-after", known_after)
     assert done.returncode == 0, done.stderr
     product = written(folder)
