@@ -73,7 +73,7 @@ class Periods:
         day = local.dt.normalize()
         if self.cadence == "daily":
             return day
-        passed = day.dt.dayofweek if self.cadence == "weekly" else day.dt.day - 1
+        passed = day.dt.day_of_week if self.cadence == "weekly" else day.dt.day - 1
         return (day - pd.to_timedelta(passed, unit="D")).astype(day.dtype)
 
     def at(self, moment: date) -> date:
