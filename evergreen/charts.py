@@ -6,16 +6,18 @@ A chart has no colours of its own: `STYLE` colours one that stands alone, the he
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from html import escape
 
 import numpy as np
 import pandas as pd
 
+from evergreen.cadence import Hour
 from evergreen.monitoring import SCORER_NAMES
 
 WIDTH, LEFT, RIGHT, TOP, PLOT = 640, 48, 12, 62, 170
 ROW = 46
+A_MOMENT, LONG = timedelta(microseconds=1), timedelta(days=300)
 STYLE = """
 text{font:18px system-ui,sans-serif;fill:#374151}.grid{stroke:#e5e7eb}.bound{stroke:#b91c1c;stroke-dasharray:8 4}
 text.red{fill:#b91c1c}.line{fill:none;stroke-width:2}.first{stroke:#1d4ed8;stroke-width:3}
@@ -143,7 +145,7 @@ def _scale(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _x(day: date, days: Sequence[date]) -> float:
-    return LEFT + (WIDTH - LEFT - RIGHT) * (day - days[0]).days / max(1, (days[-1] - days[0]).days)
+    return LEFT + (WIDTH - LEFT - RIGHT) * (day - days[0]) / max(days[-1] - days[0], A_MOMENT)
 
 
 def _y(value: float, bottom: float, top: float) -> float:
@@ -161,13 +163,13 @@ def _grid(days: Sequence[date], bottom: float, top: float) -> str:
     for position in sorted({0, (len(days) - 1) // 3, 2 * (len(days) - 1) // 3, len(days) - 1}):
         anchor = "start" if position == 0 else "end" if position == len(days) - 1 else "middle"
         x, y = _x(days[position], days), TOP + PLOT + 18
-        parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{_short(days[position])}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{_short(days[position], days)}</text>')
     return "".join(parts)
 
 
 def _line(line: Line, days: Sequence[date], bottom: float, top: float) -> str:
     known = line.values.dropna()
-    places = zip(pd.DatetimeIndex(known.index).date, known, strict=True)
+    places = zip(_named(known.index, days), known, strict=True)
     points = " ".join(f"{_x(day, days):.1f},{_y(value, bottom, top):.1f}" for day, value in places)
     return f'<polyline class="line {line.kind}" points="{points}"/>'
 
@@ -193,7 +195,7 @@ def _band(band: Band, days: Sequence[date], y: float) -> str:
     kind = "band odd" if band.odd else "band"
     shown = band.text if right - left > 9 * len(band.text) else ""
     return (
-        f"<g><title>{escape(band.text)}, {_short(band.first)} to {_short(band.last)}</title>"
+        f"<g><title>{escape(band.text)}, {_short(band.first, days)} to {_short(band.last, days)}</title>"
         f'<rect class="{kind}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="18"/>'
         f'<text x="{(left + right) / 2:.1f}" y="{y + 14}" text-anchor="middle">{escape(shown)}</text></g>'
     )
@@ -206,5 +208,14 @@ def _mark(mark: Mark, days: Sequence[date], y: float) -> str:
     )
 
 
-def _short(day: date) -> str:
-    return f"{day.day} {day:%b}"
+def _named(moments: pd.Index, days: Sequence[date]) -> list[date]:
+    """The beginnings of periods as these are named."""
+    stamps = pd.DatetimeIndex(moments)
+    return [Hour(*stamp.timetuple()[:4]) for stamp in stamps] if isinstance(days[0], Hour) else list(stamps.date)
+
+
+def _short(day: date, days: Sequence[date]) -> str:
+    """A period on an axis: with its hour where it has one, with its year where days do not tell it."""
+    if isinstance(day, Hour):
+        return f"{day.day} {day:%b %Hh}"
+    return f"{day:%b %Y}" if days[-1] - days[0] > LONG else f"{day.day} {day:%b}"

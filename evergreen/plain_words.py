@@ -2,22 +2,25 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from evergreen.as_of import first_served_day
-from evergreen.cadence import parse_period
+from evergreen.cadence import Cadence, parse_period
 from evergreen.config import Product
 from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
+from evergreen.periods import Periods
 from evergreen.promotion import sentence
+from evergreen.seasons import SEASONS, short
 from evergreen.statistics import mean_interval
 from evergreen.tasks import task_of
 
 YARDSTICKS = {"baseline": "the simple baseline", "first": "never retraining"}
-WEEK = 7
+RECENT = 7
+ON: dict[Cadence, str] = {"hourly": "on", "daily": "on", "weekly": "in", "monthly": "in"}
 WORTH_A_LOOK, LARGE = 0.1, 0.25
 _NO_DAYS = pd.Series(dtype="float64", index=pd.DatetimeIndex([]))
 
@@ -38,9 +41,8 @@ def judge(health: Health, product: Product) -> Verdict:
     start = first_served_day(product)
     until = f" Until {start} at the earliest the heuristic answers." if start > health.day else ""
     if len(served) < 2:
-        return Verdict(
-            "not enough evidence", f"The last four weeks have {_judged_days(len(served))}, 2 are needed.{until}"
-        )
+        shown, judged = SEASONS[product.time.cadence].shown, _judged(len(served), product)
+        return Verdict("not enough evidence", f"The last {shown} have {judged}, 2 are needed.{until}")
     good = served.mean() <= target.at_most
     costs = target.metric == "expected_cost"
     what, unit = (
@@ -49,7 +51,7 @@ def judge(health: Health, product: Product) -> Verdict:
         else (f"the {task_of(product).words.loss} was", "")
     )
     said = (
-        f"Over {_judged_days(len(served))}, {what} {served.mean():.3f}{unit} on average, {'within' if good else 'over'} the bound "
+        f"Over {_judged(len(served), product)}, {what} {served.mean():.3f}{unit} on average, {'within' if good else 'over'} the bound "
         f"of {target.at_most:g}{unit}.{until}"
     )
     return Verdict("good enough" if good else "not good enough", said)
@@ -79,17 +81,17 @@ def beside_yardsticks(health: Health, product: Product) -> str:
     if "served" not in costs or not others or len(costs) < 2:
         return "Not enough evidence yet to compare with the simple baseline and with never retraining."
     parts = [_against(costs.served.mean() - costs[name].mean(), YARDSTICKS[name], product) for name in others]
-    return f"On the {_judged_days(len(costs))} that all were measured on, a prediction cost {' and '.join(parts)}."
+    return f"On the {_judged(len(costs), product)} that all were measured on, a prediction cost {' and '.join(parts)}."
 
 
 def changes(health: Health, product: Product) -> list[str]:
     """What changed since yesterday and since last week, a sentence each."""
     return [
         _newest_day(health, product),
-        _weeks(health, product),
-        _who_serves(health),
-        _volume(health),
-        *_decisions_in_words(health),
+        *_seasons(health, product),
+        _who_serves(health, product),
+        _volume(health, product),
+        *_decisions_in_words(health, product),
     ]
 
 
@@ -108,36 +110,39 @@ def span(duration: timedelta) -> str:
     return f"{hours:.1f} hours" if abs(hours) < 48 else f"{hours / 24:.1f} days"
 
 
-def short(day: date) -> str:
-    return f"{day.day} {day:%B}"
-
-
 def _newest_day(health: Health, product: Product) -> str:
-    costs = _served_costs(health)
+    costs, word, cadence = _served_costs(health), product.time.word, product.time.cadence
     if len(costs) < 2:
-        return f"Cost: not enough evidence ({_judged_days(len(costs))}) to compare with the day before."
+        return f"Cost: not enough evidence ({_judged(len(costs), product)}) to compare with the {word} before."
     newest, before = costs.index[-1], costs.index[-2]
-    against = _against(costs.iloc[-1] - costs.iloc[-2], f"on {short(before)}", product)
+    against = _against(costs.iloc[-1] - costs.iloc[-2], f"{ON[cadence]} {short(before, cadence)}", product)
     return (
-        f"Cost, newest judged day: {costs.iloc[-1]:.2f} {product.decision.currency} a prediction on {short(newest)}, {against}. "
-        "Single days vary by chance."
+        f"Cost, newest judged {word}: {costs.iloc[-1]:.2f} {product.decision.currency} a prediction {ON[cadence]} "
+        f"{short(newest, cadence)}, {against}. Single {word}s vary by chance."
     )
 
 
-def _weeks(health: Health, product: Product) -> str:
-    """Each day of the week against the same one of the week before."""
-    costs = _served_costs(health).asfreq("D")
-    differences = costs.diff(WEEK).iloc[-WEEK:].dropna() if len(costs) else costs
-    interval = mean_interval(differences.to_list(), product.gates.confidence) if len(differences) == WEEK else None
+def _seasons(health: Health, product: Product) -> list[str]:
+    """Each period of a season against the same one of the season before. Hours of one day resemble each other too much for that."""
+    word, season = product.time.word, SEASONS[product.time.cadence]
+    if product.time.cadence == "hourly":
+        return []
+    costs, length = _served_costs(health), season.periods
+    if len(costs):
+        periods = Periods.of(product.time)
+        shown = periods.between(periods.at(costs.index[0]), periods.at(costs.index[-1]))
+        costs = costs.reindex(pd.DatetimeIndex(shown))
+    differences = costs.diff(length).iloc[-length:].dropna()
+    interval = mean_interval(differences.to_list(), product.gates.confidence) if len(differences) == length else None
     if interval is None:
-        return "Cost, week against week: not enough evidence (two whole judged weeks are needed)."
-    proven = (
-        "more than day-to-day chance explains" if interval.low > 0 or interval.high < 0 else "within day-to-day chance"
-    )
-    return (
-        f"Cost, last 7 judged days: {costs.iloc[-WEEK:].mean():.2f} {product.decision.currency} a prediction, "
-        f"{_against(interval.mean, 'in the 7 days before', product)}, {proven}."
-    )
+        needed = f"two whole judged {season.name}s are needed"
+        return [f"Cost, {season.name} against {season.name}: not enough evidence ({needed})."]
+    chance = f"{word}-to-{word} chance"
+    proven = f"more than {chance} explains" if interval.low > 0 or interval.high < 0 else f"within {chance}"
+    return [
+        f"Cost, last {length} judged {word}s: {costs.iloc[-length:].mean():.2f} {product.decision.currency} a prediction, "
+        f"{_against(interval.mean, f'in the {length} {word}s before', product)}, {proven}."
+    ]
 
 
 def _served_costs(health: Health) -> pd.Series:
@@ -145,36 +150,42 @@ def _served_costs(health: Health) -> pd.Series:
     return costs.served.dropna() if "served" in costs else _NO_DAYS
 
 
-def _who_serves(health: Health) -> str:
+def _who_serves(health: Health, product: Product) -> str:
     """Who answers, since when within the days shown, and who did before."""
     who = [_who(line) for line in health.scored.to_dict("records")]
     if serves_today(health.scored, health.day) is None:
-        return "Nobody served: the day has no prediction."
+        return f"Nobody served: the {product.time.word} has no prediction."
     same = next((number for number, name in enumerate(reversed(who)) if name != who[-1]), len(who))
     if same == len(who):
-        return f"Served by {who[-1]}, on all {len(who)} days shown."
+        return f"Served by {who[-1]}, on all {len(who)} {product.time.word}s shown."
     since = health.scored.index[-same]
-    return f"Served by {who[-1]}, since {'today' if same == 1 else short(since)}; before, by {who[-same - 1]}."
+    newest = "today" if product.time.cadence == "daily" else f"this {product.time.word}"
+    begin = newest if same == 1 else short(since, product.time.cadence)
+    return f"Served by {who[-1]}, since {begin}; before, by {who[-same - 1]}."
 
 
 def _who(line: dict[Hashable, Any]) -> str:
     return f"the {line['served_by']}" + (f", version {line['version']}" if line["version"] else "")
 
 
-def _volume(health: Health) -> str:
-    rows = health.scored.rows
-    today, before = (int(rows.get(pd.Timestamp(day), 0)) for day in (health.day, health.day - timedelta(days=WEEK)))
-    against = f", {today - before:+,} against the same weekday last week" if before else ""
+def _volume(health: Health, product: Product) -> str:
+    rows, season = health.scored.rows, SEASONS[product.time.cadence]
+    earlier = Periods.of(product.time).before(health.day, season.periods)
+    today, before = (int(rows.get(pd.Timestamp(day), 0)) for day in (health.day, earlier))
+    against = f", {today - before:+,} against {season.same}" if before else ""
     return f"{today:,} predictions{against}, and {health.quarantined:,} rows in quarantine."
 
 
-def _decisions_in_words(health: Health) -> list[str]:
-    recent = [
-        entry for entry in health.entries if health.day - parse_period(entry["effective_from"]) < timedelta(days=WEEK)
-    ]
+def _decisions_in_words(health: Health, product: Product) -> list[str]:
+    periods = Periods.of(product.time)
+    since = periods.before(health.day, RECENT)
+    recent = [entry for entry in health.entries if parse_period(entry["effective_from"]) > since]
     if not recent:
-        return ["No retrain was decided in the last 7 days."]
-    return [f"{_kind(entry)} of {short(parse_period(entry['as_of']))}. {sentence(entry)}" for entry in recent]
+        return [f"No retrain was decided in the last {RECENT} {product.time.word}s."]
+    return [
+        f"{_kind(entry)} of {short(parse_period(entry['as_of']), product.time.cadence)}. {sentence(entry)}"
+        for entry in recent
+    ]
 
 
 def _kind(entry: Entry) -> str:
@@ -188,5 +199,5 @@ def _against(difference: float, other: str, product: Product) -> str:
     return f"{abs(difference):.2f} {product.decision.currency} {'less' if difference < 0 else 'more'} than {other}"
 
 
-def _judged_days(count: int) -> str:
-    return f"{count or 'no'} judged day{'' if count == 1 else 's'}"
+def _judged(count: int, product: Product) -> str:
+    return f"{count or 'no'} judged {product.time.word}{'' if count == 1 else 's'}"

@@ -17,9 +17,11 @@ from evergreen.evaluation import ALL_ROWS
 from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
 from evergreen.monitoring import SCORER_NAMES
-from evergreen.plain_words import short, span
+from evergreen.periods import Periods
+from evergreen.plain_words import span
 from evergreen.product_page import facts
 from evergreen.promotion import AWAITING, IN_SHADOW, REFUSED, ROLLED_BACK, SUPERSEDED, decisions, sentence
+from evergreen.seasons import SEASONS, short, titled
 from evergreen.tasks import task_of
 
 SIGNS = {
@@ -40,6 +42,8 @@ def render(health: Health, product: Product) -> str:
     return _page("health_report.html.j2").render(
         product=product,
         health=health,
+        title=titled(health.day, product.time.cadence),
+        shown=SEASONS[product.time.cadence].shown,
         verdict=words.judge(health, product),
         beside=words.beside_yardsticks(health, product),
         constant=words.without_a_model(health, product),
@@ -53,7 +57,7 @@ def render(health: Health, product: Product) -> str:
         drift=_drift(health),
         signs=SIGNS,
         slices=_slices(health, product),
-        labels=_labels(health),
+        labels=_labels(health, product),
         features=_features(health),
         page=facts(product),
     )
@@ -94,11 +98,11 @@ def _chart(health: Health, product: Product) -> str | None:
     if not lines:
         return None
     return charts.time_plot(
-        f"Cost of a prediction by day, in {product.decision.currency}; who served; retrains",
+        f"Cost of a prediction by {product.time.word}, in {product.decision.currency}; who served; retrains",
         health.days,
         lines,
         bound.at_most if bound.metric == "expected_cost" else None,
-        _bands(health),
+        _bands(health, Periods.of(product.time)),
         [
             charts.Mark(_day(entry["as_of"]), SIGNS[entry["decision"]], entry["decision"])
             for entry in _shown_entries(health)
@@ -106,12 +110,12 @@ def _chart(health: Health, product: Product) -> str | None:
     )
 
 
-def _bands(health: Health) -> list[charts.Band]:
+def _bands(health: Health, periods: Periods) -> list[charts.Band]:
     """Stretches of days with the same model; two that follow each other differ in shade."""
     who = health.scored.served_by + health.scored.version.map(lambda version: f" v{version}" if version else "")
     stretches = who.groupby((who != who.shift()).cumsum())
     return [
-        charts.Band(days.index[0].date(), days.index[-1].date(), days.iloc[0], number % 2 == 1)
+        charts.Band(periods.at(days.index[0]), periods.at(days.index[-1]), days.iloc[0], number % 2 == 1)
         for number, (_, days) in enumerate(stretches)
     ]
 
@@ -189,7 +193,7 @@ def _pooled(card: pd.DataFrame) -> pd.DataFrame:
     return sums[names].div(sums.rows, axis="index").assign(rows=sums.rows)
 
 
-def _labels(health: Health) -> dict[str, Any]:
+def _labels(health: Health, product: Product) -> dict[str, Any]:
     """Labelled share of the days that fell due, what is pending, and how long labels took."""
     days = health.card[(health.card["slice"] == ALL_ROWS) & (health.card.scorer == "served")]
     delays = health.delays
@@ -202,7 +206,9 @@ def _labels(health: Health) -> dict[str, Any]:
     return {
         "days": len(days),
         "mean": float(days.coverage.mean()) if len(days) else None,
-        "lowest": {"share": lowest[0]["coverage"], "day": short(lowest[0]["day"])} if lowest else None,
+        "lowest": {"share": lowest[0]["coverage"], "day": short(lowest[0]["day"], product.time.cadence)}
+        if lowest
+        else None,
         "arrived": len(delays),
         "median": quantiles[0] if quantiles else None,
         "p90": quantiles[1] if quantiles else None,
