@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from evergreen.config import Product
+from evergreen.config import Product, Time
 from evergreen.errors import ConfigError
 from evergreen.product_files import overlay, parse
 from tests.evergreen.builders import SHOP, shop
@@ -35,6 +35,15 @@ def test_values_never_change_after_load():
         ({"time": {"timezone": "../UTC"}}, "'../UTC' is not an IANA time zone"),
         ({"time": {"timezone": ""}}, "'' is not an IANA time zone"),
         ({"time": {"end": "2023-12-31"}}, "end 2023-12-31 lies before start 2024-01-01"),
+        ({"time": {"start": "soon"}}, "time.start: 'soon' is neither a date such as 2024-01-01 nor a local hour"),
+        ({"time": {"start": None}}, "time.start: None is neither a date"),
+        ({"time": {"cadence": "yearly"}}, "cadence: Input should be 'hourly', 'daily', 'weekly' or 'monthly'"),
+        (
+            {"time": {"cadence": "hourly", "timezone": "Europe/Berlin"}},
+            "timezone Europe/Berlin has daylight saving, where an hour is missing and another comes twice",
+        ),
+        ({"time": {"cadence": "monthly"}}, "training.at_least: 2d is not a whole number of months: write 6mo"),
+        ({"rollback": {"at_least": "1d"}}, "rollback.at_least: a comparison needs at least 2 days"),
         ({"label": {"matures_after": None}}, "give exactly one of matures_after"),
         ({"label": {"matures_at": "due_at"}}, "give exactly one of matures_after"),
         ({"label": {"matched_for": "1d"}}, "matched_for must be longer than matures_after"),
@@ -194,3 +203,19 @@ def test_threads_do_not_make_another_recipe():
 def test_a_column_of_the_label_is_no_feature():
     with pytest.raises(ConfigError, match="returned: known only with the outcome"):
         shop({"features": {"numeric": ["amount", "returned"]}})
+
+
+@pytest.mark.parametrize(
+    ("cadence", "start", "end", "first", "last", "runs_at"),
+    [
+        ("hourly", "2024-01-17", "2024-01-18", "2024-01-17T00", "2024-01-18T23", "10 * * * *"),
+        ("hourly", "2024-01-17T05", "2024-01-18T07", "2024-01-17T05", "2024-01-18T07", "10 * * * *"),
+        ("daily", "2024-01-17", None, "2024-01-17", "None", "30 2 * * *"),
+        ("weekly", "2024-01-17", "2024-12-31", "2024-01-15", "2024-12-30", "30 2 * * 1"),
+        ("monthly", "2024-01-17", "2024-12-31", "2024-01-01", "2024-12-01", "30 2 1 * *"),
+    ],
+)
+def test_a_product_lives_from_the_period_that_holds_its_start(cadence, start, end, first, last, runs_at):
+    time = Time(event="ordered_at", predict_before="0s", cadence=cadence, start=start, end=end, timezone="UTC")
+    assert (str(time.start), str(time.end), time.runs_at) == (first, last, runs_at)
+    assert Time.model_validate(time.model_dump(mode="json")) == time
