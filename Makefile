@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test live ui check bench bench-day bench-gates bench-year lock clean
+.PHONY: run test live ui check bench bench-day bench-gates bench-products bench-year lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
@@ -19,10 +19,13 @@ ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on 
 check: .venv/ready      ## format, lint, types, import contracts
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: bench-day bench-gates ## both, about an hour
+bench: bench-day bench-gates bench-products ## all three, about an hour
 
 bench-day: .venv/ready  ## what a day costs beside a script that does the same by hand; what importing costs, and the disk
 	$(BIN)/python benchmarks/day.py
+
+bench-products: .venv/ready ## what loading the code location costs with one product, and with twenty
+	$(BIN)/python benchmarks/products.py
 
 bench-gates: .venv/ready ## what the gates let through and refuse, and what refitting gives back: simulated decisions
 	$(BIN)/python benchmarks/gates.py && $(BIN)/python benchmarks/refit.py

@@ -102,14 +102,13 @@ def _refuse_other(declared: Experiment, sweep: bool, product: Product) -> None:
         raise ConfigError(f"{declared.name} declares a sweep of several points: run it with --sweep")
 
 
-def experiments_on(product: Product) -> dict[str, bool]:
-    """The names of a product's experiments, and whether each is a sweep; files that cannot be read are left to whoever runs them."""
-    found = {}
+def experiments_by_product() -> dict[str, dict[str, bool]]:
+    """The names of each product's experiments, and whether each is a sweep; a file that cannot be read is left to whoever runs it."""
+    found: dict[str, dict[str, bool]] = {}
     for path in sorted((places.configs() / "experiments").glob("*.yaml")):
         with suppress(ConfigError):
             content = read_yaml(path)
-            if content.get("product") == product.name:
-                found[path.stem] = bool(content.get("sweep"))
+            found.setdefault(str(content.get("product")), {})[path.stem] = bool(content.get("sweep"))
     return found
 
 

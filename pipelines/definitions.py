@@ -1,15 +1,17 @@
 """The code location: every product's definitions, merged. Importing it loads neither mlflow nor xgboost nor scikit-learn."""
 
 import os
+from collections.abc import Mapping
 
 import dagster as dg
 
+from assets.experiment import experiments_by_product
 from evergreen.config import Product
 from evergreen.product_files import load_products
 from pipelines import places
 from pipelines.approval_job import approval_definitions
 from pipelines.care_job import care_definitions
-from pipelines.jobs import daily_job, experiment_job, product_assets, retrain_job
+from pipelines.jobs import DAILY_STAGES, RETRAIN_STAGES, daily_job, experiment_job, retrain_job, stage_assets
 from pipelines.registry import Registry
 from pipelines.resources import Home
 from pipelines.rollback_job import rollback_job
@@ -17,11 +19,17 @@ from pipelines.schedules import daily_schedule, retrain_schedule
 from pipelines.sensors import product_sensors
 
 
-def product_definitions(product: Product) -> dg.Definitions:
-    """Everything that one product file stands for."""
+def product_definitions(product: Product, experiments: Mapping[str, bool]) -> dg.Definitions:
+    """Everything that one product file stands for, with the experiments on it, and whether each is a sweep."""
+    daily, retrain = stage_assets(product, DAILY_STAGES), stage_assets(product, RETRAIN_STAGES)
     loop = dg.Definitions(
-        assets=product_assets(product),
-        jobs=[daily_job(product), retrain_job(product), rollback_job(product), experiment_job(product)],
+        assets=[*daily, *retrain],
+        jobs=[
+            daily_job(product, daily),
+            retrain_job(product, retrain),
+            rollback_job(product),
+            experiment_job(product, experiments),
+        ],
         schedules=[daily_schedule(product), retrain_schedule(product)],
         sensors=product_sensors(product),
     )
@@ -40,8 +48,9 @@ def build_definitions() -> dg.Definitions:
         resources={"home": Home(path=home), "registry": Registry(home=home, tracking_uri=tracking_uri)},
         executor=dg.in_process_executor,
     )
+    products, experiments = load_products(places.configs() / "products"), experiments_by_product()
     return dg.Definitions.merge(
-        shared, *[product_definitions(product) for product in load_products(places.configs() / "products").values()]
+        shared, *[product_definitions(product, experiments.get(name, {})) for name, product in products.items()]
     )
 
 

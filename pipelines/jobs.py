@@ -1,13 +1,13 @@
 """A product's jobs. The daily job and the retrain job materialize disjoint assets; one run at a time a product (configs/dagster.yaml)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from assets.evaluation import evaluation_assets
-from assets.experiment import ExperimentRequest, experiment_op, experiments_on
+from assets.experiment import ExperimentRequest, experiment_op
 from assets.ingestion import ingestion_assets
 from assets.labeling import labeling_assets
 from assets.monitoring import monitoring_assets
@@ -25,7 +25,8 @@ from pipelines import tags
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-Stages = tuple[Callable[[Product], list[dg.AssetsDefinition]], ...]
+Assets = list[dg.AssetsDefinition]
+Stages = tuple[Callable[[Product], Assets], ...]
 DAILY_STAGES = (
     ingestion_assets,
     validation_assets,
@@ -68,34 +69,27 @@ def care_name(product: Product) -> str:
     return f"{product.name}_care"
 
 
-def product_assets(product: Product) -> list[dg.AssetsDefinition]:
-    """Every asset of a product, in the order of its stages."""
-    return [asset for stage in (*DAILY_STAGES, *RETRAIN_STAGES) for asset in stage(product)]
+def stage_assets(product: Product, stages: Stages) -> Assets:
+    """The assets of some stages, in their order."""
+    return [asset for stage in stages for asset in stage(product)]
 
 
-def daily_job(product: Product) -> "AssetJob":
+def daily_job(product: Product, assets: Assets) -> "AssetJob":
     """Ingestion to retrain decision and report, for one day."""
-    return _job(
-        daily_name(product),
-        DAILY_STAGES,
-        product,
-        f"Ingest, validate, label, score, monitor and decide, for one {product.time.word}.",
-    )
+    description = f"Ingest, validate, label, score, monitor and decide, for one {product.time.word}."
+    return _job(daily_name(product), assets, product, description)
 
 
-def retrain_job(product: Product) -> "AssetJob":
+def retrain_job(product: Product, assets: Assets) -> "AssetJob":
     """Training set to promotion, as of one day."""
-    return _job(
-        retrain_name(product),
-        RETRAIN_STAGES,
-        product,
-        "Train baselines and a candidate, judge them, decide on promotion.",
-    )
+    description = "Train baselines and a candidate, judge them, decide on promotion."
+    return _job(retrain_name(product), assets, product, description)
 
 
-def experiment_job(product: Product) -> dg.JobDefinition:
-    """An overlay against the current recipe; writes MLflow alone. The launchpad shows the first experiment filled in."""
-    op, declared = experiment_op(product), experiments_on(product)
+def experiment_job(product: Product, declared: Mapping[str, bool]) -> dg.JobDefinition:
+    """An overlay against the current recipe; writes MLflow alone. `declared` are the product's experiments, and whether each is a
+    sweep; the launchpad shows the first one filled in."""
+    op = experiment_op(product)
     filled_in: dict[str, Any] = {}
     if declared:
         name, sweep = next(iter(declared.items()))
@@ -114,11 +108,10 @@ def experiment_job(product: Product) -> dg.JobDefinition:
     return job
 
 
-def _job(name: str, stages: Stages, product: Product, description: str) -> "AssetJob":
-    selection = dg.AssetSelection.assets(*[key for stage in stages for asset in stage(product) for key in asset.keys])
+def _job(name: str, assets: Assets, product: Product, description: str) -> "AssetJob":
     return dg.define_asset_job(
         name,
-        selection=selection,
+        selection=dg.AssetSelection.assets(*[key for asset in assets for key in asset.keys]),
         description=f"{description}\n\n{page_of(product)}",
         tags={tags.PRODUCT: product.name, **tags.RETRY_WHOLE},
     )
