@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -175,6 +176,14 @@ def canonical(entry: Entry) -> dict[str, Any]:
     kept = strip(entry)
     kept["gates"] = [gate for gate in kept["gates"] if gate["name"] not in ("latency", "size")]
     return kept
+
+
+def replay_as_a_process(folder: str, last: str) -> None:
+    """What a process of its own does with the life in a folder: `evergreen replay flights --to LAST`."""
+    enter(Path(folder), pytest.MonkeyPatch())
+    sys.argv = ["evergreen", "replay", "flights", "--to", last]
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        main()
 
 
 def first_days(landing: Path, folder: Path, days: int) -> Path:

@@ -4,12 +4,10 @@ One file, so that one worker lives the ten days once.
 """
 
 import json
-import os
+import multiprocessing
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -25,15 +23,31 @@ from evergreen.as_of import AsOf
 from evergreen.errors import OverlapError
 from evergreen.evaluation import refuse_overlap
 from evergreen.periods import Periods
+from evergreen.product_files import overlay
 from evergreen.training import manifest_of, possible_training_ids, read_manifest_rows
 from pipelines import places
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
-from tests.loop.life import DAILY, Loop, canonical, copied, failures, first_days
+from tests.loop.life import (
+    DAILY,
+    SHORT,
+    Loop,
+    Told,
+    canonical,
+    copied,
+    enter,
+    failures,
+    first_days,
+    make_loop,
+    replay_as_a_process,
+)
 
 DAY, LAST = "2013-01-09", "2013-01-10"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 GIVE_UP_AFTER = 120  # seconds
+PROCESSES = multiprocessing.get_context("forkserver")
+"""New processes, each from one that has imported what a replay needs and done nothing else: importing it four times costs most."""
+PROCESSES.set_forkserver_preload(["tests.loop.life", "mlflow.sklearn", "evergreen.models"])
 
 
 def garbage(frame: pd.DataFrame) -> pd.DataFrame:
@@ -61,17 +75,34 @@ def ten_days(lived_ten_days, tmp_path, monkeypatch) -> Loop:
     return copied(lived_ten_days, tmp_path / "copy", monkeypatch)
 
 
-def test_a_poisoned_future_changes_nothing(ten_days, new_loop, landing, tmp_path):
-    """Law 1: a life whose later deliveries are garbage is the same life, up to the day before."""
-    poisoned_landing = first_days(landing, tmp_path / "poisoned", 20)
+@pytest.fixture(scope="module")
+def _hard_life(tmp_path_factory, landing) -> tuple[Loop, Told]:
+    """Ten days whose later deliveries are garbage, killed four times and then completed; and what the last replay told."""
+    folder = tmp_path_factory.mktemp("hard")
+    poisoned_landing = first_days(landing, folder / "poisoned", 20)
     assert poison(poisoned_landing, LAST) == 2 * (20 - 10)
-    expected = ten_days.content(LAST)
+    with pytest.MonkeyPatch.context() as patch:
+        loop = make_loop(folder / "days", poisoned_landing, patch, overlay(SHORT, DAILY))
+        document = loop.store.document_path
+        days = {number: loop.product.time.start.replace(day=number) for number in (3, 9, 10)}
+        kill_when(loop, lambda: loop.store.path("batch", days[3]).exists())
+        kill_when(loop, lambda: document("baseline_model", days[9]).exists())
+        kill_when(loop, lambda: len(loop.decisions) == 1)
+        kill_when(loop, lambda: document("refit_model", days[10]).exists())
+        return loop, loop.live(LAST)
 
-    poisoned = new_loop("poison", DAILY, deliveries=poisoned_landing)
-    poisoned.live(LAST)
 
-    assert len(poisoned.decisions) == 2
-    assert poisoned.content(LAST) == expected
+@pytest.fixture
+def hard_life(_hard_life, monkeypatch) -> Loop:
+    """That life, to be read alone."""
+    enter(_hard_life[0].folder, monkeypatch)
+    return _hard_life[0]
+
+
+def test_a_poisoned_future_changes_nothing(ten_days, hard_life):
+    """Law 1: a life whose later deliveries are garbage is the same life, up to the day before."""
+    assert len(hard_life.decisions) == 2
+    assert hard_life.content(LAST) == ten_days.content(LAST)
 
 
 def test_a_day_run_again_reads_nothing_later_than_itself(ten_days):
@@ -234,21 +265,18 @@ def test_missing_evidence_is_never_a_number(ten_days):
     assert (judged["verdict"], judged["value"]) == ("not enough evidence", None)
 
 
-def kill_when(moment: Callable[[], bool]) -> None:
+def kill_when(loop: Loop, moment: Callable[[], bool]) -> None:
     """Start the command line's replay in a process of its own, and kill it as soon as `moment` has come."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "replay", "flights", "--to", LAST],
-        cwd=places.REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ},
-    )
+    process = PROCESSES.Process(target=replay_as_a_process, args=(str(loop.folder), LAST))
+    process.start()
     deadline = time.monotonic() + GIVE_UP_AFTER
-    while not moment() and process.poll() is None:
+    while not moment() and process.is_alive():
         assert time.monotonic() < deadline, "the moment to kill the replay never came"
         time.sleep(0.002)
-    assert process.poll() is None, "the replay ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.is_alive(), "the replay ended before it could be killed"
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def versions() -> list[tuple[str, str]]:
@@ -257,22 +285,16 @@ def versions() -> list[tuple[str, str]]:
     return sorted((version.tags["evergreen.decision"], version.tags["evergreen.role"]) for version in found)
 
 
-def test_killed_replays_end_where_an_uninterrupted_one_does(ten_days, new_loop):
+def test_killed_replays_end_where_an_uninterrupted_one_does(ten_days, _hard_life, monkeypatch):
     """Law 1: killed at any moment, the next run completes, with nothing lost or doubled."""
     whole = (ten_days.content(LAST), versions())
-    killed: Loop = new_loop("killed", DAILY)
-    document = killed.store.document_path
-    days = {number: killed.product.time.start.replace(day=number) for number in (3, 9, 10)}
-    kill_when(lambda: killed.store.path("batch", days[3]).exists())
-    kill_when(lambda: document("baseline_model", days[9]).exists())
-    kill_when(lambda: len(killed.decisions) == 1)
-    kill_when(lambda: document("refit_model", days[10]).exists())
-    told = killed.live(LAST)
+    killed, told = _hard_life
+    enter(killed.folder, monkeypatch)
     with opened_instance() as instance:
         left = [run.status.value for run in instance.get_runs() if run.status.value not in ("SUCCESS", "FAILURE")]
 
-    expected = sorted((f"flights/{days[day]}", role) for day in (9, 10) for role in ("baseline", "candidate"))
-    expected.append((f"flights/{days[10]}", "refit"))
+    expected = sorted((f"flights/2013-01-{day}", role) for day in ("09", "10") for role in ("baseline", "candidate"))
+    expected.append((f"flights/{LAST}", "refit"))
     assert whole == (killed.content(LAST), expected)
     assert versions() == expected
     assert left == []
