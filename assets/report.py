@@ -4,9 +4,10 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from assets.stage import Stage
-from evergreen.alerts import look_at_day
+from evergreen.alerts import JUDGED_DAYS, look_at_day
 from evergreen.as_of import AsOf
 from evergreen.config import Product
 from evergreen.promotion import in_effect
@@ -34,7 +35,7 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
         view = stage.view(home, context)
         health = gather(view, in_effect(home.promotions(product).entries(), view.day))
         served_by, coverage = serves_today(health.scored, view.day), view.coverage_of_due_days()
-        look = look_at_day(view.day, health.card, coverage, served_by, health.entries, product)
+        look = look_at_day(view.day, _card_of_blocks(view, health.card), coverage, served_by, health.entries, product)
         view.store.write_document("conditions", view.day, look.as_dict())
         folder = view.store.root / "reports"
         write_bytes(report.render(health, product).encode(), folder / f"{view.day}.html")
@@ -51,6 +52,12 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
         )
 
     return [health_report]
+
+
+def _card_of_blocks(view: AsOf, shown: pd.DataFrame) -> pd.DataFrame:
+    """The performance table over enough blocks to judge: the card that is shown, or for hours, which are shown for a day, more."""
+    hours = view.periods.of_a_block
+    return shown if hours == 1 else view.read("performance", view.newest((JUDGED_DAYS + 1) * hours))
 
 
 def _all_days(view: AsOf) -> dict[date, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evergreen.config import Product
-from evergreen.evaluation import ALL_ROWS
+from evergreen.evaluation import ALL_ROWS, by_block
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, ROLLED_BACK, SENSOR, sentence
@@ -74,21 +74,22 @@ def look_at_day(
 
 
 def _quality(day: date, card: pd.DataFrame, product: Product) -> Look:
-    """Holds when the mean of the last judged days is proven over the bound; judged as mended when it is within it.
+    """Holds when the mean of the last judged days (blocks) is proven over the bound; judged as mended when it is within it.
 
     Between the two nothing is said, so that an incident does not open and close with every noisy day. Days that the heuristic
     served do not count: they have a condition of their own, or no model yet.
     """
     key, target = "not_good_enough", product.decision.good_enough
     served = card[(card.scorer == "served") & (card.slice == ALL_ROWS) & (card.served_by != HEURISTIC)]
-    days = served.set_index("day")[target.metric].dropna().sort_index().iloc[-JUDGED_DAYS:]
+    served = served.set_index("day").sort_index()
+    days = by_block(served[target.metric], served.rows, Periods.of(product.time)).iloc[-JUDGED_DAYS:]
     interval = mean_interval(days.to_list(), CONFIDENCE) if len(days) == JUDGED_DAYS else None
     if interval is not None and interval.mean <= target.at_most:
         return NOTHING
     if interval is None or interval.low <= target.at_most:
         return Look([], [key])
     measure, span = target.metric.replace("_", " "), f"[{interval.low:.3f}, {interval.high:.3f}]"
-    what = f"{measure} {interval.mean:.3f} {span} a row over {JUDGED_DAYS} judged days, the bound is {target.at_most:g}"
+    what = f"{measure} {interval.mean:.3f} {span} a row over {JUDGED_DAYS} judged {product.time.block}s, the bound is {target.at_most:g}"
     to_do = (
         f"read the health report of {day}: what changed in drift and slices; try a remedy with `evergreen experiment`"
     )

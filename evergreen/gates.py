@@ -177,7 +177,9 @@ def beats_baseline(evidence: Evidence, product: Product) -> Gate:
     means = days.mean()
     nearest = min("baseline", "prior", key=lambda name: means[name])
     bound = float(means[nearest])
-    interval = mean_interval((days.candidate - days[nearest]).to_list(), product.gates.confidence)
+    interval = mean_interval(
+        (days.candidate - days[nearest]).to_list(), product.gates.confidence, unit=product.time.block
+    )
     under = means["candidate"] < bound
     proven = evidence.has_champion and interval is not None and interval.low > 0
     verdict: Verdict = "pass" if under or (evidence.has_champion and not proven) else "fail"
@@ -253,7 +255,9 @@ def judge_change(days: pd.DataFrame, product: Product) -> Gate:
     if len(days) < needed:
         sentence = f"Change of recipe: {len(days)} prequential {product.time.block}s of both recipes, {needed} are needed; held."
         return Gate("comparison", "primary", "not enough evidence", sentence)
-    interval = mean_interval((days.candidate - days.champion).to_list(), product.gates.confidence)
+    interval = mean_interval(
+        (days.candidate - days.champion).to_list(), product.gates.confidence, unit=product.time.block
+    )
     assert interval is not None, "a change needs at least a day, and whole days are at least one"
     bound = rule.margin if rule.rule == "non_inferiority" else 0.0
     verdict: Verdict = "pass" if interval.high < bound else "fail"
@@ -277,9 +281,14 @@ def ranking(evidence: Evidence, product: Product) -> Gate:
     days = evidence.ranking.reindex(columns=["candidate", "champion"]).dropna()
     missing = _missing(evidence, product, 2)
     if missing or len(days) < 2:
-        sentence = missing or f"Not enough evidence (n={len(days)} days on which both could be ranked, 2 are needed)."
+        sentence = (
+            missing
+            or f"Not enough evidence (n={len(days)} {product.time.block}s on which both could be ranked, 2 are needed)."
+        )
         return Gate("ranking", "primary", "not enough evidence", sentence)
-    interval = mean_interval((days.champion - days.candidate).to_list(), 2 * product.gates.confidence - 1)
+    interval = mean_interval(
+        (days.champion - days.candidate).to_list(), 2 * product.gates.confidence - 1, unit=product.time.block
+    )
     assert interval is not None, "two days were asked for"
     bound = product.gates.ranking_loss_at_most
     verdict: Verdict = "pass" if interval.high < bound else "fail"
@@ -433,7 +442,7 @@ def _missing(evidence: Evidence, product: Product, days_needed: int) -> str | No
     """Why the judging set cannot carry a comparison, or None."""
     days = evidence.card[evidence.card.slice == ALL_ROWS].day.nunique()
     if days < days_needed:
-        return f"Not enough evidence (n={days} days, {days_needed} are needed)."
+        return f"Not enough evidence (n={days} {product.time.block}s, {days_needed} are needed)."
     bound = product.label.coverage_at_least
     if evidence.coverage is None or evidence.coverage < bound:
         share = "none" if evidence.coverage is None else f"{evidence.coverage:.1%}"
@@ -449,7 +458,7 @@ def _paired(
     if not {"candidate", "champion"} <= set(days.columns):
         return None
     difference = (days.candidate - days.champion).dropna()
-    return mean_interval(difference.to_list(), product.gates.confidence, looks)
+    return mean_interval(difference.to_list(), product.gates.confidence, looks, product.time.block)
 
 
 def _looks(evidence: Evidence, product: Product) -> int:

@@ -142,7 +142,7 @@ def end(
 
     def content(entries: list[Entry]) -> Entry:
         given = {
-            "reason": f"after {_days(found)} in shadow, {deciding.name.replace('_', ' ')}: {deciding.sentence}",
+            "reason": f"after {_days(found, product)} in shadow, {deciding.name.replace('_', ' ')}: {deciding.sentence}",
             "requested_by": next(entry["requested_by"] for entry in entries if entry["key"] == found.decision),
             "gates": [reading.as_dict() for reading in readings],
             "deciding_gate": deciding.name,
@@ -153,8 +153,8 @@ def end(
     return ledger.append(key, content)
 
 
-def _days(found: Trial) -> str:
-    return f"{len(found.losses)} whole mature day{'' if len(found.losses) == 1 else 's'}"
+def _days(found: Trial, product: Product) -> str:
+    return f"{len(found.losses)} whole mature {product.time.block}{'' if len(found.losses) == 1 else 's'}"
 
 
 def _sound(found: Trial, product: Product) -> Gate:
@@ -198,13 +198,15 @@ def _harm(found: Trial, product: Product) -> Gate:
     """On days that it has not seen it is neither proven worse than the champion, nor worse by more than any refresh may be."""
     days, needed, bound = len(found.losses), product.shadow.days, product.gates.worse_at_most
     if days < needed:
-        said = f"Not enough evidence: {_days(found)} that both scored, {needed} are needed."
+        said = f"Not enough evidence: {_days(found, product)} that both scored, {needed} are needed."
         return Gate("harm", "primary", "not enough evidence", said)
     differences = (found.losses.shadow - found.losses.champion).to_list()
-    mean, interval = float(np.mean(differences)), mean_interval(differences, product.gates.confidence)
+    mean, block = float(np.mean(differences)), product.time.block
+    interval = mean_interval(differences, product.gates.confidence, unit=block)
     proven = interval is not None and interval.low > 0
     verdict: Verdict = "fail" if proven or mean > bound else "pass"
     state = "proven worse" if proven else f"worse by more than {bound:g}" if verdict == "fail" else "no gross harm"
-    said = f"{task_of(product).words.loss.capitalize()} differs by {interval or f'{mean:+.4f} on one day'} from the champion's: {state}."
+    differs = interval or f"{mean:+.4f} on one {block}"
+    said = f"{task_of(product).words.loss.capitalize()} differs by {differs} from the champion's: {state}."
     low, high = (interval.low, interval.high) if interval else (None, None)
     return Gate("harm", "primary", verdict, said, mean, low, high, bound)

@@ -19,11 +19,11 @@ def card(costs: Sequence[float | None], served_by: str = "champion") -> pd.DataF
     """A performance table: the daily cost of what was served, beside a slice and a yardstick that do not count."""
     lines = []
     for number, cost in enumerate(costs, start=1):
-        line = {"day": pd.Timestamp(day(number)), "expected_cost": cost, "served_by": served_by}
+        line = {"day": pd.Timestamp(day(number)), "expected_cost": cost, "served_by": served_by, "rows": 9}
         lines += [{**line, "scorer": "served", "slice": "all"}]
         lines += [{**line, "scorer": "baseline", "slice": "all", "expected_cost": 9.0}]
         lines += [{**line, "scorer": "served", "slice": "color=red", "expected_cost": 9.0}]
-    return pd.DataFrame(lines, columns=["day", "expected_cost", "served_by", "scorer", "slice"])
+    return pd.DataFrame(lines, columns=["day", "expected_cost", "served_by", "scorer", "slice", "rows"])
 
 
 def seen(
