@@ -142,8 +142,7 @@ def _home() -> "Home":
 
 def main() -> None:
     """The entry point: an error that Evergreen raised on purpose is shown as its message alone."""
-    if str(places.REPOSITORY) not in sys.path:  # a clone's own packages lie there, and are in no list of ours
-        sys.path.insert(0, str(places.REPOSITORY))
+    places.find_own_code()
     try:
         app()
     except EvergreenError as problem:
