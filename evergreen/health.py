@@ -12,6 +12,7 @@ import pandas as pd
 
 from evergreen.as_of import AsOf
 from evergreen.cadence import parse_period
+from evergreen.estimated import Estimate, estimate_newest
 from evergreen.ledger import Entry
 from evergreen.monitoring import daily_measures
 from evergreen.promotion import serving_as_of
@@ -44,7 +45,8 @@ class Health:
     `served_by`, `version`). Over the last week, `delays` are the times from event to known label of the labels that arrived, and
     `pending` counts rows that fell due without one. `entries` are the decisions in effect, `decision` is the day's retrain
     decision, `weights` are the serving model's (None for the heuristic). `portions` says in sentences what the portions of the
-    evaluation set that decide nothing said of the last candidate.
+    evaluation set that decide nothing said of the last candidate. `estimated` is what the newest predictions may be worth before
+    their labels come, None where that cannot be said.
     """
 
     day: date
@@ -59,6 +61,7 @@ class Health:
     quarantined: int
     weights: Weights | None
     portions: list[str] = field(default_factory=list)
+    estimated: Estimate | None = None
 
     @cached_property
     def daily(self) -> dict[str, pd.DataFrame]:
@@ -84,6 +87,7 @@ def gather(view: AsOf, entries: list[Entry]) -> Health:
         quarantined=store.rows("quarantine", [view.day]),
         weights=_weights(view, entries, scored),
         portions=_portions(view, entries),
+        estimated=estimate_newest(view, card),
     )
 
 

@@ -74,6 +74,20 @@ def natural_measure(health: Health, product: Product) -> str | None:
     return f"On these days {said}." if said else None
 
 
+def before_labels(health: Health, product: Product) -> str:
+    """What the newest predictions may cost, before a label of theirs is known."""
+    found = health.estimated
+    if not task_of(product).says_chances:
+        return "Before labels come nothing is estimated: a predicted number does not say how sure it is."
+    if found is None:
+        return "Before labels come: not enough evidence to estimate what the newest predictions cost."
+    return (
+        f"Before labels come: the {found.rows:,} predictions of {found.first} to {found.last} may cost about "
+        f"{found.expected_cost:.2f} {product.decision.currency} each (log-loss about {found.log_loss:.2f}), estimated from how the "
+        f"scores of {found.known:,} labelled rows came true. It cannot see a changed concept: only labels can."
+    )
+
+
 def beside_yardsticks(health: Health, product: Product) -> str:
     """What was served against its yardsticks, on the days on which all were measured."""
     costs = health.daily["expected_cost"].dropna()

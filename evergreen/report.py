@@ -47,6 +47,7 @@ def render(health: Health, product: Product) -> str:
         verdict=words.judge(health, product),
         beside=words.beside_yardsticks(health, product),
         constant=words.without_a_model(health, product),
+        before_labels=words.before_labels(health, product),
         natural=words.natural_measure(health, product),
         task=task_of(product),
         changes=words.changes(health, product),

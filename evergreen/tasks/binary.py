@@ -29,6 +29,8 @@ class Binary(Task):
     )
     action_column: ClassVar[tuple[str, str]] = ("bool", "whether the score reaches the threshold")
 
+    says_chances: ClassVar[bool] = True
+
     def threshold(self) -> float:
         """The probability at which acting and not acting cost the same, for calibrated scores.
 
@@ -66,6 +68,9 @@ class Binary(Task):
                 "score": scores,
             }
         )
+
+    def chances(self, scores: Floats) -> Floats:
+        return np.column_stack([1 - scores, scores])
 
     def decides_right(self, labels: Floats, scores: Floats) -> Bools:
         return np.asarray((scores >= self.threshold()) == (labels == 1))

@@ -34,6 +34,8 @@ class Multiclass(Task):
     )
     action_column: ClassVar[tuple[str, str]] = ("str", "the class of least expected cost")
 
+    says_chances: ClassVar[bool] = True
+
     @cached_property
     def matrix(self) -> Floats:
         """What each decision costs, shape (true class, decided class)."""
@@ -97,6 +99,9 @@ class Multiclass(Task):
                 "score": scores[rows, decided],
             }
         )
+
+    def chances(self, scores: Floats) -> Floats:
+        return scores
 
     def decides_right(self, labels: Floats, scores: Floats) -> Bools:
         return np.asarray(self.decided(scores) == labels)

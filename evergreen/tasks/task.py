@@ -43,6 +43,8 @@ class Task(ABC):
     words: ClassVar[Words]
     action_column: ClassVar[tuple[str, str]]
     """Type and meaning of the decision in the table of predictions."""
+    says_chances: ClassVar[bool] = False
+    """Whether a prediction says how likely each label is."""
     unit: float = 1.0
     """In what the gap between mean score and mean label is measured."""
 
@@ -111,6 +113,10 @@ class Task(ABC):
     @abstractmethod
     def ranking(self, labels: Floats, scores: Floats) -> float | None:
         """The chance that of two rows the order is right; None where it is not defined."""
+
+    def chances(self, scores: Floats) -> Floats:
+        """The chance of each label, by its stored value, shape (rows, labels). Raises TypeError where scores do not say it."""
+        raise TypeError("scores of this task are no chances: ask `says_chances` first")
 
     def called(self, measure: str) -> str:
         """What people call one of the generic measures."""
