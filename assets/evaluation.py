@@ -164,11 +164,11 @@ def _change(view: AsOf, champion: dict[str, Any] | None, golden: list[str]) -> l
         return None
     history, product = view.mature(view.product.time.start), view.product
     before = recorded_recipe(view.store, champion)
-    rows = with_features_of(before, history.rows, view.store, view.days(product.time.start))
+    fed = with_features_of(before, history.rows, view.store, view.days(product.time.start))
     days = [day for day in history.whole_days(product.label.coverage_at_least) if str(day) not in golden]
-    card = compare_recipes(
-        rows, days, {"candidate": product, "champion": before}, product.count(product.gates.change.days)
-    )
+    recipes = {"candidate": product, "champion": before}
+    needed = product.count(product.gates.change.days)
+    card = compare_recipes(history.rows, days, recipes, needed, fed={"champion": fed})
     daily = evaluation.by_day(card, "log_loss").reset_index()
     return daily.assign(day=daily.day.astype("str")).to_dict("records")
 

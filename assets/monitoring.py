@@ -180,10 +180,11 @@ def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
 
 def _inputs(view: AsOf, recipe: Product, days: list[date]) -> pd.DataFrame | wide.Columns:
     """The features of a recipe on these days; of wide days one by one, unless some have to be fetched from the deliveries."""
-    known = set(needed_columns(view.product)).issuperset(recipe.features.names)
-    if known and view.store.rows("batch", days) > wide.CHUNK_ROWS:
+    wanted = [*recipe.features.names, *recipe.features.marks]
+    held = [name for name in wanted if name in needed_columns(view.product)]
+    if held == wanted and view.store.rows("batch", days) > wide.CHUNK_ROWS:
         return wide.Columns(lambda names: view.read("batch", days, names))
-    return with_features_of(recipe, view.events(days[0]), view.store, days)
+    return with_features_of(recipe, view.read("batch", days, [view.product.id, *held]), view.store, days)
 
 
 def _live_picture(view: AsOf) -> dg.MetadataValue:

@@ -161,9 +161,10 @@ def _train(
 ) -> dict[str, Any]:
     from evergreen import models
     from evergreen.evaluation import summarize
+    from evergreen.trust import packages_of
     from pipelines import places
 
-    product = view.product
+    product, packages = view.product, packages_of(model)
     rows = read_manifest_rows(view, made)
     began = time.perf_counter()
     pipeline = models.fit(model, product.features, product.training.seed, rows, product.target)
@@ -182,7 +183,7 @@ def _train(
             decision,
             role,
             parameters={
-                **model.model_dump(),
+                **model.model_dump(exclude={"function": {"source"}}),
                 "seed": product.training.seed,
                 "window": str(product.training.window),
                 "features": len(shares),
@@ -203,6 +204,7 @@ def _train(
                 "mlflow.note.content": f"Trained for {decision} by {places.dagster_url()}/runs/{dagster_run}",
             },
             pictures={"importances.svg": charts.as_file(charts.importances(shares))},
+            packages=packages,
         ),
         pipeline,
         rows[product.features.names].head(5),
@@ -210,6 +212,7 @@ def _train(
     return {
         **logged,
         **identity,
+        "packages": packages,
         "role": role,
         "as_of": str(view.day),
         "trained_through": made["last_day"],

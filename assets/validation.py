@@ -110,7 +110,8 @@ def _checks(stage: Stage, refused: str | None, rows: dict[str, int]) -> Iterator
 
 def _batch_columns(product: Product) -> Columns:
     """The columns that the product names, each with its part in the product file."""
-    parts = dict.fromkeys(product.time.known_at, "when features were observed")
+    parts = dict.fromkeys(product.features.marks, "whose code made features")
+    parts |= dict.fromkeys(product.time.known_at, "when features were observed")
     for kind in ("numeric", "categorical", "boolean", "date", "text"):
         parts |= dict.fromkeys(getattr(product.features, kind), f"{kind} feature")
     parts |= {product.id: "identifies the row", product.time.event: "when the event happens"}

@@ -41,11 +41,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ground:
-    """What products are compared on: mature rows with the features of all, and the folds that all can use, by recipe."""
+    """What products are compared on, by recipe: the same mature rows with its features, and the folds that all can use."""
 
     current: Product
     as_of: date
-    rows: pd.DataFrame
+    rows: Mapping[str, pd.DataFrame]
     folds: Mapping[str, list[Fold]]
 
     @property
@@ -58,7 +58,7 @@ class Ground:
 
     def comparison(self, means: dict[str, dict[str, float]], daily: dict[str, list[float]]) -> Comparison:
         """What was measured here, now or before."""
-        rows = int(self.rows.day.isin(pd.DatetimeIndex(self.days)).sum())
+        rows = int(self.rows[self.current.recipe].day.isin(pd.DatetimeIndex(self.days)).sum())
         confidence, unit = self.current.gates.confidence, self.current.time.block
         return Comparison(means, daily, self.days, rows, self.digest, confidence, unit)
 
@@ -67,10 +67,9 @@ def common_ground(store: Store, current: Product, changed: Sequence[Product], as
     """Raises NotEnoughEvidence where history is too short for one fold."""
     view = AsOf(store, current, as_of)
     history = view.mature(current.time.start)
-    rows, whole = history.rows, history.whole_days()
-    for product in changed:
-        rows = with_features_of(product, rows, store, view.days(current.time.start))
+    whole, lived = history.whole_days(), view.days(current.time.start)
     recipes = [current, *changed]
+    rows = {product.recipe: with_features_of(product, history.rows, store, lived) for product in recipes}
     folds = shared_folds(whole, recipes, current.count(current.gates.change.days))
     if not folds[0]:
         needed = f"{current.count(current.training.at_least)} {current.time.block}s"
@@ -86,15 +85,17 @@ def compare(ground: Ground, changed: Sequence[Product], progress: Progress = lam
 
     A recipe is fitted once, however many share it: another set of costs decides on the same scores.
     """
-    judged, before = predict_prequentially(ground.rows, ground.current, ground.folds[ground.current.recipe], progress)
+    judged, before = _predicted(ground, ground.current, progress)
     fitted = {ground.current.recipe: before}
     for product in changed:
         if product.recipe not in fitted:
-            _, fitted[product.recipe] = predict_prequentially(
-                ground.rows, product, ground.folds[product.recipe], progress
-            )
+            _, fitted[product.recipe] = _predicted(ground, product, progress)
         card = _card(judged, before, fitted[product.recipe], ground.current, product)
         yield _measured(card, ground)
+
+
+def _predicted(ground: Ground, product: Product, progress: Progress) -> tuple[pd.DataFrame, Floats]:
+    return predict_prequentially(ground.rows[product.recipe], product, ground.folds[product.recipe], progress)
 
 
 def _card(judged: pd.DataFrame, before: Floats, after: Floats, current: Product, changed: Product) -> pd.DataFrame:

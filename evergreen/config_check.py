@@ -16,7 +16,7 @@ from evergreen.periods import Periods
 from evergreen.product_files import near_miss
 from evergreen.sources import Delivery, Source, open_source
 from evergreen.table_source import OneTable
-from evergreen.validation import needed_columns, validate
+from evergreen.validation import needed_columns, validate, with_own_features
 
 SAMPLED = 6
 MOSTLY_MISSING = 0.5
@@ -79,7 +79,12 @@ def _unseen(found: list[Finding]) -> list[Finding]:
 def _of_delivery(delivery: Delivery, product: Product, day: date, sample: Sample) -> Iterator[Finding]:
     """What one period says; what it holds goes into the sample."""
     events, outcomes = _whole(delivery.events), _whole(delivery.outcomes)
-    absent = [name for name in needed_columns(product) if name not in events.columns]
+    try:
+        made = with_own_features(events, product)
+    except SourceError as problem:
+        yield Finding("wrong", str(problem), "mend the function that features.module names")
+        return
+    absent = [name for name in needed_columns(product) if name not in made.columns]
     for name in absent:
         guess = near_miss(name, list(map(str, events.columns)))
         yield Finding(

@@ -8,18 +8,20 @@ from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
-from evergreen.config import SklearnModel
+from evergreen.config import ModuleModel, SklearnModel
 from evergreen.errors import ConfigError
 from evergreen.product_files import near_miss
 
 KEY = "training.model"
 
 
-def make(model: SklearnModel, task: str, seed: int) -> BaseEstimator:
+def make(model: SklearnModel | ModuleModel, task: str, seed: int) -> BaseEstimator:
     """The declared estimator, unfitted; the seed is its `random_state` where it has one and none is declared.
 
     Raises ConfigError where there is no such estimator or parameter, or where it cannot do the task.
     """
+    if isinstance(model, ModuleModel):
+        return _fit_for(task, _built(model, seed), f"{KEY}.function: what {model.function.function} returns")
     estimator = _unset(model.estimator)
     known = estimator.get_params()
     for name in model.parameters:
@@ -29,10 +31,10 @@ def make(model: SklearnModel, task: str, seed: int) -> BaseEstimator:
                 f"(known: {', '.join(sorted(known))})"
             )
     seeded = {"random_state": seed} if "random_state" in known else {}
-    return fit_for(task, estimator.set_params(**{**seeded, **model.parameters}), f"{KEY}.estimator: {model.estimator}")
+    return _fit_for(task, estimator.set_params(**{**seeded, **model.parameters}), f"{KEY}.estimator: {model.estimator}")
 
 
-def fit_for(task: str, estimator: BaseEstimator, named: str) -> BaseEstimator:
+def _fit_for(task: str, estimator: BaseEstimator, named: str) -> BaseEstimator:
     """The same estimator. Raises ConfigError where it cannot do the task; `named` says which it is."""
     if task == "regression":
         if not is_regressor(estimator):
@@ -48,6 +50,17 @@ def fit_for(task: str, estimator: BaseEstimator, named: str) -> BaseEstimator:
             f"that give it one, or another estimator, such as {_like('Classifier')}"
         )
     return estimator
+
+
+def _built(model: ModuleModel, seed: int) -> Any:
+    name = model.function.function
+    try:
+        built = model.function.load()(seed)
+    except Exception as problem:
+        raise ConfigError(f"{KEY}.function: {name}({seed}) failed ({type(problem).__name__}: {problem})") from problem
+    if not isinstance(built, BaseEstimator):
+        raise ConfigError(f"{KEY}.function: {name} must return a scikit-learn estimator, not {type(built).__name__}")
+    return built
 
 
 def _unset(path: str) -> Any:

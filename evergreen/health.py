@@ -25,7 +25,10 @@ IMPORTANCE_NAMES = {
     "logistic": "share of the absolute standardised coefficients",
     "linear": "share of the absolute standardised coefficients",
     "seasonal_naive": "an equal share for each key that it remembers labels by",
-    "sklearn": "share of what the estimator says of its columns, or else of how far scores move when its values change places",
+    **dict.fromkeys(
+        ["sklearn", "module"],
+        "share of what the estimator says of its columns, or else of how far scores move when its values change places",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ Files are skops archives: data, not code. Loading checks the digest first and re
 This module imports scikit-learn and XGBoost; import it inside the function that needs it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from evergreen.config import (
     LinearModel,
     LogisticModel,
     Model,
+    ModuleModel,
     SeasonalNaiveModel,
     SklearnModel,
     Target,
@@ -41,7 +43,7 @@ def build(model: Model, features: Features, seed: int, target: Target = BINARY) 
     if isinstance(model, XGBoostModel):
         encoder = FeatureEncoder(features.categorical, features.numeric, features.boolean, features.date)
         return Pipeline([("features", encoder), ("model", _trees(model, encoder, seed, target))])
-    if isinstance(model, SklearnModel):
+    if isinstance(model, SklearnModel | ModuleModel):
         estimator = estimators.make(model, target.task, seed)
         return Pipeline([("features", prepared(features, sparse_threshold=bool(features.text))), ("model", estimator)])
     return Pipeline([("features", prepared(features)), ("model", _linear(model, seed))])
@@ -122,8 +124,11 @@ def save(pipeline: Pipeline, path: Path) -> None:
     skops.io.dump(pipeline, path)
 
 
-def load(path: Path, digest: str) -> Pipeline:
-    """Read a pipeline whose file has this SHA-256. Raises ModelError where it is absent, changed or holds untrusted types."""
+def load(path: Path, digest: str, packages: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline whose file has this SHA-256; `packages` are trusted beside those that always are.
+
+    Raises ModelError where it is absent, changed or holds untrusted types.
+    """
     if not path.exists():
         raise ModelError(f"{path} is missing")
     if digest_file(path) != digest:
@@ -131,7 +136,7 @@ def load(path: Path, digest: str) -> Pipeline:
             f"{path} differs from the file that was judged (its digest is not the ledger's); it is not loaded"
         )
     try:
-        return skops.io.load(path, trusted=trust.types_of_file(path))
+        return skops.io.load(path, trusted=trust.types_of_file(path, packages))
     except Exception as problem:
         raise ModelError(f"{path} cannot be loaded: {problem}") from problem
 

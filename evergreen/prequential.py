@@ -1,6 +1,6 @@
 """Comparing recipes on days that neither saw: both are fitted to the same cutoff, judged on the days after it, and the cutoff rolls on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import chain
 
@@ -59,18 +59,22 @@ def compare_recipes(
     recipes: dict[str, Product],
     days: int,
     progress: Progress = lambda _: None,
+    fed: Mapping[str, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """The score card of several recipes on the same newest `days` prequential days; empty where history is too short for one fold.
 
-    `rows` must hold every recipe's features. The first recipe's slices and costs measure them all.
+    The first recipe's slices and costs measure them all. `fed` has the same rows for a recipe that needs other features; None means
+    that `rows` hold every recipe's.
     """
     judge = next(iter(recipes.values()))
     per_recipe = dict(zip(recipes, shared_folds(whole_days, list(recipes.values()), days), strict=True))
-    judged, scores = rows.iloc[:0], {}
-    for name, recipe in recipes.items():
-        if per_recipe[name]:
-            judged, scores[name] = predict_prequentially(rows, recipe, per_recipe[name], _prefixed(progress, name))
-    return score_card(judged, scores, judge)
+    predicted = {
+        name: predict_prequentially((fed or {}).get(name, rows), recipe, per_recipe[name], _prefixed(progress, name))
+        for name, recipe in recipes.items()
+        if per_recipe[name]
+    }
+    judged = next((fresh for fresh, _ in predicted.values()), rows.iloc[:0])
+    return score_card(judged, {name: scores for name, (_, scores) in predicted.items()}, judge)
 
 
 def shared_folds(whole_days: list[date], recipes: list[Product], days: int) -> list[list[Fold]]:

@@ -16,23 +16,34 @@ from evergreen.validation import validate
 
 def recorded_recipe(store: Store, record: Mapping[str, Any]) -> Product:
     """The product as it was when a version was trained, in today's words, without its gates: they judged that day and are not
-    asked again, so a key of theirs that has another name today stops no model. Raises PartitionMissing where that is lost."""
+    asked again, so a key of theirs that has another name today stops no model. Code of the clone comes back as it was then.
+
+    Raises PartitionMissing where the record is lost, and ModelError where the code in it was changed."""
     recorded = store.read_document("training_set", parse_period(record["as_of"]))["product"]
     product = migrated(recorded, f"the product as of {record['as_of']}")
-    return Product.model_validate({name: block for name, block in product.items() if name != "gates"})
+    recipe = Product.model_validate({name: block for name, block in product.items() if name != "gates"})
+    if recipe.own_code and recipe.recipe != record["recipe"]:
+        raise ModelError(
+            f"the code recorded with the product as of {record['as_of']} is not that of the recipe {record['recipe']}; it is not run"
+        )
+    return recipe
 
 
 def with_features_of(recipe: Product, rows: pd.DataFrame, store: Store, days: Iterable[date]) -> pd.DataFrame:
-    """`rows` with every feature of a recipe; those that the rows lack are read from the raw events of `days`.
+    """`rows` with every feature of a recipe; those that the rows lack, and all where other code made them, come from the raw events
+    of `days`.
 
     A row that breaks the recipe's own rules keeps missing values there. Raises ModelError where no row has a value of such a
     feature: a recipe that cannot be fed does not answer.
     """
     lacking = [name for name in recipe.features.names if name not in rows.columns]
+    if not set(recipe.features.marks).issubset(rows.columns):
+        lacking = recipe.features.names
     if not lacking:
         return rows
     batches = [validate(store.read("raw_events", day), recipe, day).batch[[recipe.id, *lacking]] for day in days]
-    fed = rows.merge(pd.concat(batches, ignore_index=True), on=recipe.id, how="left")
+    rest = rows.drop(columns=lacking, errors="ignore")
+    fed = rest.merge(pd.concat(batches, ignore_index=True), on=recipe.id, how="left")
     silent = [name for name in lacking if fed[name].isna().all()]
     if silent and len(rows):
         raise ModelError(f"{', '.join(silent)}: no value in the raw deliveries, and the model was trained on it")

@@ -15,6 +15,7 @@ from evergreen.config import Product
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError
 from evergreen.tasks import Floats, task_of
+from evergreen.trust import packages_of
 
 ROWS = 500
 TEXT = "; texts become a sparse matrix: choose an estimator that takes one, such as sklearn.linear_model.SGDClassifier"
@@ -30,7 +31,7 @@ def rehearse(product: Product) -> None:
             task_of(product).check(models.predict(fitted, rows), len(rows))
             path = Path(folder) / "model.skops"
             models.save(fitted, path)
-            models.load(path, digest_file(path))
+            models.load(path, digest_file(path), packages_of(training.model))
     except ConfigError:
         raise
     except Exception as problem:

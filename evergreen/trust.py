@@ -1,7 +1,8 @@
 """Which types a model file may hold: those of this repository that are named here, and classes of packages that are trusted.
 
-skops trusts little by itself. A class is trusted where a package of PACKAGES defines it under that very name: what such a package only
-imports, or a function of it, is not. The digest of a file is checked before: this bounds what a training may put into one.
+skops trusts little by itself. A class is trusted where a package of PACKAGES, or one that the model's record names, defines it under
+that very name: what such a package only imports, or a function of it, is not. The digest of a file is checked before: this bounds what
+a training may put into one.
 
 This module imports skops, and with it scikit-learn; import it inside the function that needs it.
 """
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import skops.io
 
-from evergreen.config import PACKAGES
+from evergreen.config import PACKAGES, Model, ModuleModel
+from evergreen.config.own_code import reach_the_repository
 from evergreen.errors import ModelError
 
 if TYPE_CHECKING:
@@ -30,25 +32,32 @@ OWN_TYPES = {
 }
 
 
-def types_in(pipeline: "Pipeline") -> list[str]:
+def packages_of(model: Model) -> list[str]:
+    """Packages that a declared model needs trusted beside PACKAGES."""
+    return model.packages if isinstance(model, ModuleModel) else []
+
+
+def types_in(pipeline: "Pipeline", packages: Sequence[str] = ()) -> list[str]:
     """The types that a pipeline's file needs trusted beyond what skops trusts. Raises ModelError where one of them is not."""
     found = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
-    if strangers := sorted(set(found) - set(trusted(found))):
+    if strangers := sorted(set(found) - set(trusted(found, packages))):
         raise ModelError(
-            f"the fitted model holds {', '.join(strangers)}: a model file may hold types of {', '.join(PACKAGES)} alone, "
-            "or it would not be loaded again"
+            f"the fitted model holds {', '.join(strangers)}: a model file may hold types of {', '.join([*PACKAGES, *packages])} "
+            "alone, or it would not be loaded again; a model of your own names others in training.model.trusts"
         )
     return found
 
 
-def types_of_file(path: Path) -> list[str]:
+def types_of_file(path: Path, packages: Sequence[str] = ()) -> list[str]:
     """What of the types in a model file is trusted."""
-    return trusted(skops.io.get_untrusted_types(file=path))
+    return trusted(skops.io.get_untrusted_types(file=path), packages)
 
 
-def trusted(names: Iterable[str], packages: Sequence[str] = PACKAGES) -> list[str]:
-    """Of these types, by their full names, those that are trusted."""
-    return [name for name in names if name in OWN_TYPES or _is_class_of(packages, name)]
+def trusted(names: Iterable[str], packages: Sequence[str] = ()) -> list[str]:
+    """Of these types, by their full names, those that are trusted; `packages` are trusted beside PACKAGES."""
+    if packages:
+        reach_the_repository()
+    return [name for name in names if name in OWN_TYPES or _is_class_of([*PACKAGES, *packages], name)]
 
 
 def _is_class_of(packages: Sequence[str], name: str) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 from evergreen import wide
 from evergreen.config import ColumnRule, Product
 from evergreen.errors import DayRefused
+from evergreen.own_features import own_columns
 from evergreen.periods import Periods
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ def validate_parts(read: Read, product: Product, day: date) -> Iterator[Validate
     """The same for a day that is read in parts; raises DayRefused where the whole day is, at the latest after the last part."""
     rows = bad = 0
     ids: _Ids | None = None
-    for part in read(None):
-        ids = ids or _Ids(_repeated_ids(read, part, product))
-        validated = _split(part.reset_index(drop=True), ids, product, day)
+    for delivered in read(None):
+        part = delivered.reset_index(drop=True)
+        made = with_own_features(part, product)
+        ids = ids or _Ids(_repeated_ids(read, made, product))
+        validated = _split(part, made, ids, product, day)
         rows, bad = rows + len(part), bad + len(validated.quarantine)
         yield validated
     refused = _refusal(rows, bad, product)
@@ -67,14 +70,30 @@ def validate_parts(read: Read, product: Product, day: date) -> Iterator[Validate
         raise DayRefused(refused)
 
 
-def _split(rows: pd.DataFrame, ids: "_Ids", product: Product, day: date) -> Validated:
+def with_own_features(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
+    """Delivered rows with the columns that `features.module` adds, and with `features.marks`: which code made them.
+
+    The function is given the columns that the product names in their types, the others as delivered. What was delivered stays.
+    Raises SourceError where the function breaks its contract.
+    """
+    code = product.features.module
+    if code is None:
+        return rows
+    named = [name for name in needed_columns(product) if name in rows.columns]
+    typed = rows.assign(**{name: _converted(rows[name], name, product)[0] for name in named})
+    return pd.concat([rows, own_columns(typed, code)], axis="columns").assign(
+        **dict.fromkeys(product.features.marks, code.function)
+    )
+
+
+def _split(delivered: pd.DataFrame, rows: pd.DataFrame, ids: "_Ids", product: Product, day: date) -> Validated:
     typed, reasons = _typed(rows, product)
     reasons += _timing_reasons(typed, product, day) + _schema_reasons(typed, product)
     reasons += [
         (int(row), f"{product.id}: the id came before") for row in rows.index[ids.came_before(typed[product.id])]
     ]
     bad = sorted({row for row, _ in reasons})
-    return Validated(typed.drop(index=bad).reset_index(drop=True), _quarantine(rows, product, reasons), None)
+    return Validated(typed.drop(index=bad).reset_index(drop=True), _quarantine(delivered, product, reasons), None)
 
 
 def _repeated_ids(read: Read, first: pd.DataFrame, product: Product) -> wide.Hashes:
@@ -106,7 +125,8 @@ class _Ids:
 def needed_columns(product: Product) -> list[str]:
     """Every event column that the config names, once, in a fixed order."""
     maturity = [product.label.matures_at] if product.label.matures_at else []
-    names = [product.id, *_time_columns(product), *maturity, *product.features.names, *product.validation.columns]
+    features = [*product.features.names, *product.features.marks]
+    names = [product.id, *_time_columns(product), *maturity, *features, *product.validation.columns]
     return list(dict.fromkeys(names))
 
 

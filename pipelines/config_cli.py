@@ -96,8 +96,8 @@ def _validate_experiments() -> None:
 
 
 def _rehearse(product: "Product") -> None:
-    """Fit a model that is named by its import path to made-up rows: only its package knows what it takes."""
-    if product.training.model.kind == "sklearn":
+    """Fit a model that is named by its import path to made-up rows: only its package, or the clone, knows what it takes."""
+    if product.training.model.kind in ("sklearn", "module"):
         from evergreen.rehearsal import rehearse
 
         rehearse(product)

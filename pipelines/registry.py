@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -44,7 +44,8 @@ ALIASES = {role: role for role in (*ROLES, *WAITING.values())} | {"first": "neve
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is logged of one training: `role` is candidate, baseline or refit, `decision` its retrain; `pictures` are files by name."""
+    """What is logged of one training: `role` is candidate, baseline or refit, `decision` its retrain; `pictures` are files by name;
+    `packages` are those that the model file needs trusted beside those that always are."""
 
     product: str
     decision: str
@@ -53,6 +54,7 @@ class TrainingRun:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     pictures: Mapping[str, bytes]
+    packages: Sequence[str] = ()
 
 
 class Registry(dg.ConfigurableResource):
@@ -108,7 +110,7 @@ class Registry(dg.ConfigurableResource):
         path = self._kept(product, record["digest"])
         if not path.exists():
             self.fetch(product, record["version"])
-        return _load(path, record["digest"])
+        return _load(path, record["digest"], _packages(record))
 
     def fetch(self, product: str, version: int) -> None:
         """Copy a registered model file into the home, over one that was lost or damaged there. Raises RegistryError."""
@@ -120,7 +122,8 @@ class Registry(dg.ConfigurableResource):
         from evergreen import models
 
         with self.connected(), tempfile.TemporaryDirectory() as folder:
-            return models.load(self._download(product, record["version"], Path(folder)), record["digest"])
+            file = self._download(product, record["version"], Path(folder))
+            return models.load(file, record["digest"], _packages(record))
 
     def examine(self, product: Product, record: Mapping[str, Any], rows: "pd.DataFrame") -> dict[str, Any]:
         """What the gates ask of a version's file: see `evergreen.model_files.examine`. It is the `candidate` from now on."""
@@ -128,7 +131,7 @@ class Registry(dg.ConfigurableResource):
 
         self.set_alias(product.name, CANDIDATE, record["version"])
         path, fetched = self._kept(product.name, record["digest"]), partial(self.reload, product.name, record)
-        arguments = [product.name, CANDIDATE, record["digest"]]
+        arguments = [product.name, CANDIDATE, record["digest"], ",".join(_packages(record))]
         ask = partial(new_process, "pipelines.alias_smoke", arguments, environment=os.environ)
         return model_files.examine(path, self.load(product.name, record), fetched, ask, rows, product)
 
@@ -222,7 +225,7 @@ class Registry(dg.ConfigurableResource):
                 pipeline,
                 name="model",
                 serialization_format="skops",
-                skops_trusted_types=types_in(pipeline),
+                skops_trusted_types=types_in(pipeline, run.packages),
                 signature=_signature(example, getattr(pipeline, method)(example)),
                 pip_requirements=REQUIREMENTS,
                 pyfunc_predict_fn=method,
@@ -356,12 +359,17 @@ def registry_here() -> Registry:
     return Registry(home=str(places.home()), tracking_uri=places.tracking_uri())
 
 
+def _packages(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Packages whose types a version's file may hold beside those that always may, as its training recorded them."""
+    return tuple(record.get("packages", ()))
+
+
 def _wanted_aliases(serving: Mapping[str, Any]) -> dict[str, str]:
     return {ALIASES[role]: str(serving[role]["version"]) for role in ALIASES if serving.get(role)}
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path, digest: str) -> "Pipeline":
+def _load(path: Path, digest: str, packages: tuple[str, ...]) -> "Pipeline":
     from evergreen import models
 
-    return models.load(path, digest)
+    return models.load(path, digest, packages)

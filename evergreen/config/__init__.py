@@ -29,12 +29,14 @@ from evergreen.config.learning import (
     LinearModel,
     LogisticModel,
     Model,
+    ModuleModel,
     SeasonalNaiveModel,
     Shadow,
     SklearnModel,
     Training,
     XGBoostModel,
 )
+from evergreen.config.own_code import OwnCode
 from evergreen.config.product import Product
 from evergreen.config.retraining import (
     Budget,
@@ -86,7 +88,9 @@ __all__ = [
     "LogisticModel",
     "MessageRate",
     "Model",
+    "ModuleModel",
     "Name",
+    "OwnCode",
     "PerformanceTrigger",
     "Product",
     "PythonSource",

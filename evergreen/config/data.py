@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from evergreen.cadence import WORDS, Cadence, asked_for
+from evergreen.config.own_code import OwnCode
 from evergreen.config.section import Section, Share, is_cron, is_empty
 from evergreen.durations import Duration, WholeDays
 
@@ -147,10 +148,18 @@ class Features(Section):
     boolean: list[str] = Field([], exclude_if=is_empty, description="true or false, yes or no, 1 or 0")
     date: list[str] = Field([], exclude_if=is_empty, description="expanded to year, month, day, weekday and hour")
     text: list[str] = Field([], exclude_if=is_empty, description="words by TF-IDF, for models that take them")
+    module: OwnCode | None = Field(
+        None, exclude_if=is_empty, description="module:function that adds columns to rows; none adds none"
+    )
 
     @property
     def names(self) -> list[str]:
         return [*self.categorical, *self.numeric, *self.boolean, *self.date, *self.text]
+
+    @property
+    def marks(self) -> list[str]:
+        """The column of a batch that says which code of the clone made features; none where no code did."""
+        return [f"made_by_{self.module.digest}"] if self.module else []
 
     @model_validator(mode="after")
     def some_and_once(self) -> "Features":

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from evergreen.config.section import Section
+from evergreen.config.own_code import OwnCode
+from evergreen.config.section import Section, is_empty
 from evergreen.durations import InBlocks, JudgedSpan
 
 
@@ -65,8 +66,24 @@ class SklearnModel(Section):
         return value
 
 
+class ModuleModel(Section):
+    """A clone's own estimator: `build(seed)` returns it, unfitted; it is given what any estimator of kind sklearn is given."""
+
+    kind: Literal["module"]
+    function: OwnCode = Field(description="module:function")
+    trusts: list[str] = Field(
+        [], exclude_if=is_empty, description="packages, beside its own, whose types the model file may hold"
+    )
+
+    @property
+    def packages(self) -> list[str]:
+        """Whose types its file may hold."""
+        return [self.function.package, *self.trusts]
+
+
 Model = Annotated[
-    LogisticModel | XGBoostModel | LinearModel | SeasonalNaiveModel | SklearnModel, Field(discriminator="kind")
+    LogisticModel | XGBoostModel | LinearModel | SeasonalNaiveModel | SklearnModel | ModuleModel,
+    Field(discriminator="kind"),
 ]
 Baseline = Annotated[LogisticModel | LinearModel | SeasonalNaiveModel, Field(discriminator="kind")]
 

@@ -8,7 +8,17 @@ from pydantic import Field, model_validator
 
 from evergreen.config.data import Features, Label, Time, Validation
 from evergreen.config.decision import Decision, Heuristic, ServiceLevels
-from evergreen.config.learning import Baseline, Evaluation, Gates, LinearModel, LogisticModel, Shadow, Training
+from evergreen.config.learning import (
+    Baseline,
+    Evaluation,
+    Gates,
+    LinearModel,
+    LogisticModel,
+    ModuleModel,
+    Shadow,
+    Training,
+)
+from evergreen.config.own_code import OwnCode
 from evergreen.config.retraining import Retraining, RollbackPolicy
 from evergreen.config.section import Name, Section
 from evergreen.config.source import SourceConfig, TableSource
@@ -148,6 +158,15 @@ class Product(Section):
     def digest(self) -> str:
         """Digest of the whole configuration."""
         return digest_json(self.model_dump(mode="json"))
+
+    @property
+    def own_code(self) -> list[OwnCode]:
+        """The clone's own functions that make its models."""
+        model = self.training.model
+        return [
+            *([self.features.module] if self.features.module else []),
+            *([model.function] if isinstance(model, ModuleModel) else []),
+        ]
 
     @property
     def recipe(self) -> str:

@@ -323,7 +323,7 @@ def test_a_new_process_takes_from_an_alias_only_what_was_judged(ten_days):
     """Version 5 was judged, and somebody moved the alias to version 2."""
     judged = ten_days.decisions[1]["candidate"]
     registry_here().set_alias("flights", "candidate", 2)
-    arguments = ["flights", "candidate", judged["digest"]]
+    arguments = ["flights", "candidate", judged["digest"], ""]
     rows = ten_days.store.read("batch", date(2013, 1, 10)).head(3)
     with (
         new_process("pipelines.alias_smoke", arguments, rows, os.environ) as scores,
