@@ -32,7 +32,7 @@ def test_a_day_repeats_the_same_weekday_of_2013(day, original):
 def test_every_flight_departs_on_its_day_and_its_outcome_is_delivered_once(day):
     events, _ = read(day)
     following = [read(later)[1] for later in days_between(day, day + timedelta(days=3))]
-    told = [flight for outcomes in following for flight in outcomes.flight_id if flight in set(events.flight_id)]
+    told = [flight for outcomes in following for flight in outcomes.flight_id if flight.startswith(str(day))]
 
     assert set(NEW_YORK.holding(events.scheduled_departure).dt.date) == {day}
     assert (events.weekday == f"{day:%A}").all()

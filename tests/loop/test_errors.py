@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from evergreen.product_files import overlay
 from pipelines import places
-from tests.loop.life import Loop, evergreen, first_days, tick
+from tests.loop.life import SHORT, Loop, copied, evergreen, first_days, make_loop, tick
 
 ONE_WEEK = {"retraining": {"schedule": "weekly", "triggers": []}}
 
@@ -26,33 +27,39 @@ def empty(path: Path) -> None:
     pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
 
 
+def garble(path: Path) -> None:
+    path.write_bytes(b"PAR1 garbage")
+
+
 def spoil(path: Path) -> None:
     pd.read_parquet(path).assign(origin="nowhere").to_parquet(path, index=False)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: path.unlink(), "2013-01-02.parquet has not been delivered: deliver it and run the day again"),
-        (lambda path: path.write_bytes(b"not parquet"), "2013-01-02.parquet is not readable as Parquet"),
-        (empty, "volume: 0 rows, at least 300 are expected a day; the day is in quarantine as a whole"),
-        (spoil, "rows are bad; the day is in quarantine as a whole: correct the delivery"),
-    ],
-    ids=["not delivered", "unreadable", "empty day", "all rows bad"],
-)
-def test_a_bad_delivery_stops_its_day_and_the_mended_one_goes_on(new_loop, landing, tmp_path, damage, message):
-    good = landing / "events" / "2013-01-02.parquet"
-    loop: Loop = new_loop("bad", ONE_WEEK, deliveries=first_days(landing, tmp_path / "landing", 2))
-    place = tmp_path / "landing" / "events" / "2013-01-02.parquet"
-    damage(place)
+BAD_DELIVERIES = {
+    "2013-01-02": (Path.unlink, "2013-01-02.parquet has not been delivered: deliver it and run the day again"),
+    "2013-01-03": (garble, "2013-01-03.parquet is not readable as Parquet"),
+    "2013-01-04": (empty, "volume: 0 rows, at least 300 are expected a day; the day is in quarantine as a whole"),
+    "2013-01-05": (spoil, "rows are bad; the day is in quarantine as a whole: correct the delivery"),
+}
 
-    with pytest.raises(Exception, match="flights_daily failed for 2013-01-02") as failure:
-        loop.live("2013-01-02")
 
-    assert message in " ".join(str(failure.value).split())
-    assert [str(day) for day in loop.store.days("predictions")] == ["2013-01-01"]
-    shutil.copy(good, place)
-    assert len(loop.live("2013-01-02").days) == 1
+def test_a_bad_delivery_stops_its_day_and_the_mended_one_goes_on(new_loop, landing, tmp_path):
+    """One life meets a bad delivery a day, each of another kind, and goes on from each."""
+    loop: Loop = new_loop("bad", ONE_WEEK, deliveries=first_days(landing, tmp_path / "landing", 5))
+    done = ["2013-01-01"]
+    assert len(loop.live("2013-01-01").days) == 1
+    for day, (damage, message) in BAD_DELIVERIES.items():
+        place = tmp_path / "landing" / "events" / f"{day}.parquet"
+        damage(place)
+
+        with pytest.raises(Exception, match=f"flights_daily failed for {day}") as failure:
+            loop.live(day)
+
+        assert message in " ".join(str(failure.value).split())
+        assert [str(day) for day in loop.store.days("predictions")] == done
+        shutil.copy(landing / "events" / f"{day}.parquet", place)
+        assert [str(day) for day in loop.live(day).days] == [day]
+        done.append(day)
 
 
 def test_a_refused_day_does_not_stop_the_days_after_it(new_loop, landing, tmp_path):
@@ -66,21 +73,33 @@ def test_a_refused_day_does_not_stop_the_days_after_it(new_loop, landing, tmp_pa
     assert [str(day) for day in loop.store.days("predictions")] == ["2013-01-01", "2013-01-03", "2013-01-04"]
 
 
+@pytest.fixture(scope="module")
+def _three_days(tmp_path_factory, landing) -> Loop:
+    with pytest.MonkeyPatch.context() as patch:
+        loop = make_loop(tmp_path_factory.mktemp("three") / "days", landing, patch, overlay(SHORT, ONE_WEEK))
+        loop.live("2013-01-03")
+    return loop
+
+
+@pytest.fixture
+def three_days(_three_days, tmp_path, monkeypatch) -> Loop:
+    """A copy of three days; a test may damage it."""
+    return copied(_three_days, tmp_path / "copy", monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.unlink(), "partition(s) of batch are missing"),
-        (lambda path: path.write_bytes(b"PAR1 garbage"), "is not a readable Parquet file"),
+        (Path.unlink, "partition(s) of batch are missing"),
+        (garble, "is not a readable Parquet file"),
     ],
     ids=["missing", "corrupt"],
 )
-def test_a_lost_partition_names_itself_and_the_way_out(new_loop, damage, message):
-    loop: Loop = new_loop("lost", ONE_WEEK)
-    loop.live("2013-01-02")
-    damage(loop.store.path("batch", loop.store.days("batch")[0]))
+def test_a_lost_partition_names_itself_and_the_way_out(three_days, damage, message):
+    damage(three_days.store.path("batch", three_days.store.days("batch")[0]))
 
-    with pytest.raises(Exception, match="flights_daily failed for 2013-01-03") as failure:
-        loop.live("2013-01-03")
+    with pytest.raises(Exception, match="flights_daily failed for 2013-01-04") as failure:
+        three_days.live("2013-01-04")
 
     text = " ".join(str(failure.value).split())
     assert message in text
@@ -88,11 +107,8 @@ def test_a_lost_partition_names_itself_and_the_way_out(new_loop, damage, message
     assert "again" in text
 
 
-def test_a_retrain_before_there_is_evidence_says_how_much_is_missing(new_loop):
-    loop: Loop = new_loop("young", ONE_WEEK)
-    loop.live("2013-01-03")
-
-    result = loop.run_again("retrain", "2013-01-03")
+def test_a_retrain_before_there_is_evidence_says_how_much_is_missing(three_days):
+    result = three_days.run_again("retrain", "2013-01-03")
 
     assert not result.success
     from pipelines.failures import explain_failure
@@ -100,7 +116,7 @@ def test_a_retrain_before_there_is_evidence_says_how_much_is_missing(new_loop):
     text = explain_failure(result, "flights_retrain", "2013-01-03")
     reason = "2 whole mature days, 4 are needed to train and 4 more to judge; until then the heuristic serves"
     assert reason in text
-    asked = tick(loop, "flights_retrain_schedule", datetime(2013, 1, 4, 9, tzinfo=UTC))
+    asked = tick(three_days, "flights_retrain_schedule", datetime(2013, 1, 4, 9, tzinfo=UTC))
     assert asked.skip_message == f"flights: {reason}"
 
 
