@@ -25,7 +25,7 @@ RETRAINED = {"hourly": "weekly", "daily": "weekly", "weekly": "monthly", "monthl
 WORTH_IT = 0.99
 SLICES_AT_MOST = 2
 SLICE_ROWS = 200
-FEW_ROWS = 50_000
+FEW_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,15 @@ def _decision(found: Survey) -> list[str]:
             *_comment("a placeholder: each wrong class costs 1; a matrix says which mistakes are worse", 2),
             "  costs: {wrong: 1}",
             "  currency: points",
-            *_good_enough(1 - commonest, f"always answering the commonest class, {commonest:.1%} of rows"),
+            *_good_enough(1 - commonest, f"always answering the commonest class ({commonest:.1%} of rows)"),
         ]
     return [
         *_comment("a placeholder: a unit too much costs as much as a unit too little", 2),
         "  costs: {over: 1, under: 1}",
         "  currency: points",
-        *_good_enough(float((truth - truth.median()).abs().mean()), f"always answering the median, {truth.median():g}"),
+        *_good_enough(
+            float((truth - truth.median()).abs().mean()), f"always answering the median ({truth.median():g})"
+        ),
     ]
 
 

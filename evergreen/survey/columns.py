@@ -64,7 +64,7 @@ def look_at(values: pd.Series, name: str, csv: CsvFormat, timezone: str) -> Colu
     given = values.dropna()
     if not len(given):
         return Column(name, "empty", values, "no row has a value", personal)
-    if given.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
+    if given.dtype == "object" and given.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
         return Column(name, "identifier", values.astype("str"), "nested values (lists or mappings)", personal)
     numbers = _of_numbers(values, name, csv, personal)
     if numbers is not None and not TIMELY.search(name):
@@ -87,7 +87,7 @@ def _of_numbers(values: pd.Series, name: str, csv: CsvFormat, personal: str | No
 
 
 def _numbers(values: pd.Series, csv: CsvFormat) -> pd.Series | None:
-    if pd.api.types.is_bool_dtype(values) or values.dropna().map(lambda value: isinstance(value, bool)).all():
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.infer_dtype(values, skipna=True) == "boolean":
         return values.astype("boolean").astype("float64")
     numbers = pd.to_numeric(plain_numbers(values, csv), errors="coerce").astype("float64")
     return numbers if numbers.notna().equals(values.notna()) else None

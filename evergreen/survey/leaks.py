@@ -15,6 +15,7 @@ TOLD_LATER = re.compile(
     r"arrived|arrival|arr|delivered|returned|realized|realised|observed|ended)(_|$)",
     re.IGNORECASE,
 )
+PLANNED = re.compile(r"(sched|scheduled|planned|plan|expected|estimated|promised|target)_", re.IGNORECASE)
 LEAKS_FROM = 0.95
 SUSPECT_FROM = {"binary": 0.85, "multiclass": 0.85, "regression": 0.93}
 EARLIER_SHARE = 0.7
@@ -38,12 +39,25 @@ def find_outcomes(
     """Why each column that looks known only with the outcome does; `powers` has what each says alone. The guess's value is its name."""
     found = {}
     for column in columns:
-        guess = _of_time(column, happened) or _of_filling(column, truth) or _of_power(column.name, powers, truth)
-        if guess is None and TOLD_LATER.search(column.name):
-            guess = Guess(column.name, "guess", "its name speaks of what came of the event")
+        guess = (
+            _of_time(column, happened)
+            or _of_filling(column, truth)
+            or _of_gaps(column, truth)
+            or _of_power(column.name, powers, truth)
+            or _of_name(column.name, set(powers))
+        )
         if guess is not None:
             found[column.name] = guess
     return found
+
+
+def _of_name(name: str, all_names: set[str]) -> Guess[str] | None:
+    plans = [plan for plan in all_names if PLANNED.match(plan) and PLANNED.sub("", plan) == name]
+    if plans:
+        return Guess(name, "guess", f"what {plans[0]} was to be")
+    if TOLD_LATER.search(name) and not PLANNED.match(name):
+        return Guess(name, "guess", "its name speaks of what came of the event")
+    return None
 
 
 def _of_time(column: Column, happened: pd.Series) -> Guess[str] | None:
@@ -61,6 +75,19 @@ def _of_filling(column: Column, truth: Truth) -> Guess[str] | None:
     if not unknown.sum() >= 10 or not column.values[unknown].isna().all() or column.missing > 0.9:
         return None
     return Guess(column.name, "likely", "empty wherever the label is missing")
+
+
+def _of_gaps(column: Column, truth: Truth) -> Guess[str] | None:
+    """A column that is empty exactly because of what came of the event, such as the departure of a flight that was cancelled."""
+    if truth.task == "regression":
+        return None
+    empty = truth.values[column.values.isna()].dropna()
+    if len(empty) < 10:
+        return None
+    code = empty.mode().iloc[0]
+    if (empty == code).mean() >= 0.99 and (truth.values.dropna() == code).mean() < 0.9:
+        return Guess(column.name, "likely", f"where it is empty ({len(empty):,} rows), the label is always the same")
+    return None
 
 
 def _of_power(name: str, powers: Mapping[str, float | None], truth: Truth) -> Guess[str] | None:
@@ -119,7 +146,9 @@ def _ranked(bins: np.ndarray, label: np.ndarray, cut: int) -> float | None:
     if different < 2:
         return None
     if different > 2:
-        return float((kendalltau(answers, truth, variant="c").statistic + 1) / 2)
+        return (
+            float((kendalltau(answers, truth, variant="c").statistic + 1) / 2) if len(np.unique(answers)) > 1 else 0.5
+        )
     positives = truth == truth.max()
     count = positives.sum()
     ranks = rankdata(answers)[positives].sum()

@@ -19,6 +19,7 @@ LOOKED_AT = 2**20
 MARKS_OF_NOTHING = ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?", "-", "\\N"]
 NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
 GROUPED = r"[+-]?\d{{1,3}}(?:{thousands}\d{{3}})+(?:{decimal}\d+)?"
+DIGITS = r"[+-]?[\d., ']+"
 FRACTION = r"[+-]?\d+,\d+"
 STARTS_THAT_ARE_NO_TABLE = {b"<": "an HTML or XML page", b"{": "JSON", b"[": "JSON", b"%PDF": "a PDF"}
 
@@ -104,7 +105,7 @@ def _delimiter(text: str) -> str:
 
 
 def _refuse_no_header(text: str, delimiter: str, name: str) -> None:
-    head = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
+    head = next(csv.reader(io.StringIO(text[:LOOKED_AT]), delimiter=delimiter), [])
     numbers = [cell for cell in head if NUMBER.fullmatch(cell)]
     if numbers:
         raise SourceError(
@@ -126,8 +127,12 @@ def _marks_of_nothing(rows: pd.DataFrame) -> list[str]:
 
 def _marks_in_numbers(rows: pd.DataFrame) -> tuple[str, str | None, list[str]]:
     """The decimal mark, what groups digits (None: nothing), and what to say of them."""
-    texts = [rows[name].dropna().str.strip() for name in rows.columns]
-    texts = [values for values in texts if len(values) and not _all_match(values, NUMBER.pattern)]
+    texts = [rows[name].dropna() for name in rows.columns]
+    texts = [
+        values
+        for values in texts
+        if len(values) and _all_match(values, DIGITS) and not _all_match(values, NUMBER.pattern)
+    ]
     for decimal, thousands in ((",", "."), (".", ","), (",", " "), (".", " "), (".", "'")):
         grouped = GROUPED.format(thousands=re.escape(thousands), decimal=re.escape(decimal))
         plain = rf"[+-]?\d+(?:{re.escape(decimal)}\d+)?"
@@ -144,7 +149,8 @@ def _marks_in_numbers(rows: pd.DataFrame) -> tuple[str, str | None, list[str]]:
 
 
 def _all_match(values: pd.Series, pattern: str) -> bool:
-    return bool(values.str.fullmatch(pattern).all())
+    """Whether all values follow a pattern; most that do not show it at once."""
+    return bool(values.head(500).str.fullmatch(pattern).all() and values.str.fullmatch(pattern).all())
 
 
 def _usable(found: Found, name: str) -> Found:

@@ -9,7 +9,7 @@ import pandas as pd
 from evergreen.cadence import WORDS, Cadence
 from evergreen.survey.guess import Guess, Sure
 from evergreen.table_source import as_iso
-from evergreen.validation import OFFSET, to_utc
+from evergreen.validation import to_utc
 
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
@@ -107,9 +107,9 @@ def _one_order(values: pd.Series, fitting: list[str]) -> tuple[str, str | None]:
 
 
 def _zones(values: pd.Series) -> str | None:
-    offsets = values.str.extract(r"[T ].*?(Z|[+-]\d{2}:?\d{2})\s*$")[0]
+    offsets = values.str.slice(10).str.extract(r"(Z|[+-]\d{2}:?\d{2})\s*$")[0]
     found = sorted(offsets.dropna().unique())
-    naive = int((~values.str.contains(OFFSET)).sum())
+    naive = int(offsets.isna().sum())
     if found and naive:
         return (
             f"{naive} of {len(values)} have no time zone and are taken as local; the others say {', '.join(found[:3])}"

@@ -1,5 +1,7 @@
 """`evergreen new`: what it makes of a table, and the exact message that each odd one gets."""
 
+import io
+import sys
 import threading
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -140,6 +142,8 @@ GOES_ON = [
     ("a leak", orders().assign(score=(orders().returned == "yes") * 3 + np.arange(420) % 2), "alone it ranks later rows by the label at 1.00, where 0.5 is chance and 1 is perfect"),
     ("a column filled with the label", orders().assign(returned=orders().returned.mask(np.arange(420) % 9 == 0), reason=pd.Series("size", index=range(420)).mask(np.arange(420) % 9 == 0)), "empty wherever the label is missing"),
     ("nothing but time and label", orders()[["ordered_at", "returned"]], "note: nothing is left to predict from but the date and hour of ordered_at"),
+    ("empty because of the outcome", orders().assign(kept_at_home=orders().amount.mask(orders().returned == "yes")), "the label is always the same"),
+    ("a plan, and what it came to", orders().assign(sched_weight=orders().amount * 2, weight=np.arange(420) % 7), "what sched_weight was to be"),
     ("a later time", orders().assign(shipped_at="2024-03-01"), "a time later than the event in 100% of rows"),
 ]  # fmt: skip
 
@@ -314,3 +318,16 @@ def test_a_cadence_is_declared_in_its_own_units(folder, cadence, step, periods, 
 def test_the_cadence_is_how_rows_fall(step, cadence):
     moments = pd.date_range("2024-01-01", periods=60, freq=step, tz="UTC").to_series()
     assert guess_cadence(moments, "UTC").value == cadence
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_what_cannot_be_known_is_asked_at_a_terminal(folder, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", _Terminal("returned\n2d\n"))
+    done = new(folder, orders(), "--owner", "team:shop")
+    assert done.returncode == 0, done.stderr
+    assert "Which column is to be predicted?" in done.stdout
+    assert written(folder).source.known_after == pd.Timedelta(days=2)
