@@ -6,15 +6,16 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import yaml
 from pydantic import Field
 
 from assets.stage import table
 from evergreen import sweeps
-from evergreen.cadence import parse_period
 from evergreen.comparisons import Comparison, Ground, common_ground, compare
 from evergreen.config import Product
 from evergreen.errors import ConfigError, NotEnoughEvidence
 from evergreen.experiments import Experiment, Trial, load_experiment, trials
+from evergreen.periods import Periods
 from evergreen.prequential import Progress
 from evergreen.product_files import read_yaml
 from evergreen.promotion import in_effect
@@ -46,35 +47,20 @@ def experiment_op(product: Product) -> dg.OpDefinition:
         context: dg.OpExecutionContext, config: ExperimentRequest, home: Home, registry: Registry
     ) -> dict[str, Any]:
         declared = load_experiment(places.configs() / "experiments", config.name)
-        _refuse_other(declared, config.sweep, product)
-        made = trials(declared, product, declared.name)
-        if not made:
-            raise ConfigError(f"{declared.name} changes nothing: {product.name} is declared so already")
-        store = home.store(product)
-        as_of = parse_period(config.as_of) if config.as_of else newest_day(store, product)
-
-        def tell(step: str) -> None:
-            context.log.info(step)
-            logging.getLogger(PROGRESS).info(step)
-
-        known = {
-            "hypothesis": declared.hypothesis,
-            "expected": str(declared.expected or "nothing was foretold"),
-            "as_of": str(as_of),
-            "changes": str(declared.changes),
-        } | ({"sweep": str(declared.sweep)} if config.sweep else {})
-        tags = {
-            "evergreen.config": product.digest,
-            "mlflow.source.git.commit": git_commit(),
-            "evergreen.dagster_run": context.run_id,
-        }
-        with written_down(registry, product.name, declared.name, known, tags) as entry:
+        made = _trials(declared, config.sweep, product)
+        store, entries = home.store(product), home.promotions(product).entries()
+        as_of = Periods.of(product.time).asked_for(config.as_of) if config.as_of else newest_day(store, product)
+        known = _known(declared, config.sweep, as_of)
+        tell = _telling(context)
+        with written_down(registry, product.name, declared.name, known, _tags(product, context.run_id)) as entry:
+            entry.text("experiment.yaml", yaml.safe_dump(declared.model_dump(mode="json", exclude_none=True)))
             if config.sweep:
                 ground = common_ground(store, product, [changed for _, changed in made], as_of)
                 found = _sweep(registry, entry, declared, ground, made, tell)
             else:
-                entries = in_effect(home.promotions(product).entries(), as_of)
-                found = _log(entry, declared, run_experiment(store, entries, product, made[0][1], as_of, tell))
+                [(_, changed)] = made
+                outcome = run_experiment(store, in_effect(entries, as_of), product, changed, as_of, tell)
+                found = _log(entry, declared, outcome)
         shown = {**known, **found}
         context.add_output_metadata(
             {name: value if isinstance(value, str | int) else table(value) for name, value in shown.items()}
@@ -91,7 +77,8 @@ def newest_day(store: Store, product: Product) -> date:
     return days[-1]
 
 
-def _refuse_other(declared: Experiment, sweep: bool, product: Product) -> None:
+def _trials(declared: Experiment, sweep: bool, product: Product) -> list[Trial]:
+    """What is to be tried. Raises ConfigError where this request and the file do not fit each other, or nothing is changed."""
     if declared.product != product.name:
         raise ConfigError(
             f"{declared.name} is an experiment on {declared.product}: run it with {declared.product}_experiment"
@@ -100,6 +87,36 @@ def _refuse_other(declared: Experiment, sweep: bool, product: Product) -> None:
         raise ConfigError(f"{declared.name} declares no sweep: give its file one, or leave --sweep out")
     if declared.sweep and not sweep:
         raise ConfigError(f"{declared.name} declares a sweep of several points: run it with --sweep")
+    made = trials(declared, product, declared.name)
+    if not made:
+        raise ConfigError(f"{declared.name} changes nothing: {product.name} is declared so already")
+    return made
+
+
+def _known(declared: Experiment, sweep: bool, as_of: date) -> dict[str, str]:
+    """What is written down before anything is fitted."""
+    return {
+        "hypothesis": declared.hypothesis,
+        "expected": str(declared.expected or "nothing was foretold"),
+        "as_of": str(as_of),
+        "changes": str(declared.changes),
+    } | ({"sweep": str(declared.sweep)} if sweep else {})
+
+
+def _tags(product: Product, run_id: str) -> dict[str, str]:
+    return {
+        "evergreen.config": product.digest,
+        "mlflow.source.git.commit": git_commit(),
+        "evergreen.dagster_run": run_id,
+    }
+
+
+def _telling(context: dg.OpExecutionContext) -> Progress:
+    def tell(step: str) -> None:
+        context.log.info(step)
+        logging.getLogger(PROGRESS).info(step)
+
+    return tell
 
 
 def experiments_by_product() -> dict[str, dict[str, bool]]:

@@ -13,7 +13,7 @@ def facts(product: Product) -> dict[str, list[str]]:
     return {
         "Question": [product.question],
         "Decision": [decision.action],
-        "What a row costs": [
+        "What it costs": [
             f"{name}: {cost:g} {decision.currency}" for name, cost in _costs(decision.costs.model_dump())
         ],
         "Good enough": [

@@ -49,6 +49,8 @@ def product_text(name: str, found: Survey, source: TableSource, told: Told, grow
         f"name: {name}",
         f"question: {_scalar(told.question)}",
         f"owner: {_scalar(told.owner)}",
+        "stakeholders: [] # who is affected by the decision, or answers for it; shown in model card, report and Dagster UI",
+        "risks: [] # known risks of harm: whom a wrong or unfair prediction hurts, and how; shown in the same places",
         f"task: {found.label.task.value}{_why(found.label.task)}",
         "decision:",
         f"  action: {_scalar(told.action)} # what is done with a prediction: say it in your words",

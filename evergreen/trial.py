@@ -123,4 +123,7 @@ def expectation(declared: Experiment, found: Interval | None) -> str:
 
 
 def shown(found: Interval | None) -> str:
-    return "too little to tell" if found is None else f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    if found is None:
+        return "too little to tell"
+    counted = found.low == found.high
+    return f"{found.mean:+g}" if counted else f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"

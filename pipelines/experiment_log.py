@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 POINT, LOOKED_AT, PARENT = "evergreen.point", "evergreen.evaluation_digest", "mlflow.parentRunId"
 MOST_LISTED = 200
+LONGEST = 500  # characters of a parameter; what is longer stands whole in experiment.yaml
 
 
 def experiment_of(product: str) -> str:
@@ -56,6 +57,9 @@ class Entry:
         self.tagged(
             {"mlflow.note.content": sentence, **{f"evergreen.{name}": text for name, text in conclusion.items()}}
         )
+
+    def text(self, name: str, content: str) -> None:
+        self.client.log_text(self.run_id, content, name)
 
     def table(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
         """A table as an artifact, JSON that MLflow shows as one."""
@@ -107,7 +111,7 @@ def written_down(
             client.set_terminated(left.info.run_id, "KILLED")
         run = client.create_run(experiment, run_name=name, tags={**tags, **lineage})
         for key, value in parameters.items():
-            client.log_param(run.info.run_id, key, value)
+            client.log_param(run.info.run_id, key, str(value)[:LONGEST])
         try:
             yield Entry(client, experiment, run.info.run_id)
         except BaseException:

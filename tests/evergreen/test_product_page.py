@@ -10,7 +10,7 @@ def test_the_page_says_what_the_file_says_and_nothing_else():
     assert facts(shop(STATED)) == {
         "Question": ["Will the order come back?"],
         "Decision": ["call the customer"],
-        "What a row costs": [
+        "What it costs": [
             "true positive: 2 dollars",
             "false positive: 2 dollars",
             "false negative: 10 dollars",

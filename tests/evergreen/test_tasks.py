@@ -247,3 +247,23 @@ def test_parts_of_another_task_are_refused(changes, costs, message):
     with pytest.raises(ConfigError) as refused:
         shop_of(changes, costs)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("now", "dearer", "scores"),
+    [
+        (Binary(COSTS), Binary(COSTS.model_copy(update={"false_negative": 3.0})), np.array([0.1, 0.3, 0.6])),
+        (
+            Multiclass(ClassCosts(), ("a", "b", "c")),
+            Multiclass(ClassCosts(matrix={"a": {"b": 90.0}, "b": {"c": 90.0}}), ("a", "b", "c")),
+            np.array([[0.4, 0.5, 0.1], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]),
+        ),
+        (
+            Regression(UnitCosts(over=1, under=1), 1.0),
+            Regression(UnitCosts(over=9, under=1), 1.0),
+            np.array([1.0, 2.0]),
+        ),
+    ],
+)
+def test_settled_scores_are_decided_alike_under_any_costs(now, dearer, scores):
+    assert dearer.decide(now.settled(scores), None).tolist() == now.decide(scores, None).tolist()
