@@ -194,7 +194,7 @@ def _live_picture(view: AsOf) -> dg.MetadataValue:
     card = view.read("performance", days)
     shown = daily_measures(card[card.day >= pd.Timestamp(days[0])], [target.metric])
     lines = charts.live_lines(shown[target.metric])
-    return picture(charts.time_plot(f"{target.metric} by day, live", days, lines, target.at_most))
+    return picture(charts.time_plot(f"{target.metric} by {view.product.time.word}, live", days, lines, target.at_most))
 
 
 def _drift_picture(distances: pd.DataFrame) -> dg.MetadataValue:

@@ -55,6 +55,7 @@ def _refuse_wrong(entries: list[Entry], said: Answer, product: Product) -> None:
     if said.decision not in (None, decided["key"]):
         raise StageError(f"{said.decision} does not wait, {decided['key']} (version {record['version']}) does")
     if said.yes and role == "shadow":
+        needed = f"{product.shadow.days} whole mature {product.time.block}s"
         raise StageError(
-            f"version {record['version']} is still in shadow, for {product.shadow.days} whole mature days; it can be refused, not approved"
+            f"version {record['version']} is still in shadow, for {needed}; it can be refused, not approved"
         )

@@ -233,7 +233,10 @@ def _refresh(evidence: Evidence, product: Product) -> Gate:
     interval = None if _missing(evidence, product, 2) else _paired(evidence, product, "log_loss")
     if interval is None:
         return Gate(
-            "comparison", "primary", "not enough evidence", _missing(evidence, product, 2) or "fewer than two days"
+            "comparison",
+            "primary",
+            "not enough evidence",
+            _missing(evidence, product, 2) or f"fewer than two {product.time.block}s",
         )
     bound = product.gates.worse_at_most
     verdict: Verdict
@@ -306,7 +309,10 @@ def slices(evidence: Evidence, product: Product) -> Gate:
     judged = {name: interval for name, interval in intervals.items() if interval is not None}
     if not judged:
         return Gate(
-            "slices", "guard", "not enough evidence", "No slice has a champion, two days and enough rows; not judged."
+            "slices",
+            "guard",
+            "not enough evidence",
+            f"No slice has a champion, two {product.time.block}s and enough rows; not judged.",
         )
     worst = max(judged, key=lambda name: judged[name].low)
     verdict = _harm(judged[worst])
@@ -328,7 +334,7 @@ def calibration(evidence: Evidence, product: Product) -> Gate:
             "calibration",
             "guard",
             "not enough evidence",
-            "No champion, or fewer than two days, to compare with; not judged.",
+            f"No champion, or fewer than two {product.time.block}s, to compare with; not judged.",
         )
     verdict = _harm(interval)
     state = "proven wider" if verdict == "fail" else "not proven wider"
@@ -355,7 +361,7 @@ def overfit(evidence: Evidence, product: Product) -> Gate:
             "overfit",
             "guard",
             "not enough evidence",
-            f"No training {_loss(product)}, or too few judged days; not judged.",
+            f"No training {_loss(product)}, or too few judged {product.time.block}s; not judged.",
         )
     judged = by_day(evidence.card, "log_loss").mean()
     gaps = {name: float(judged[name]) - trained[name] for name in ("candidate", "baseline")}

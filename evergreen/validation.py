@@ -280,10 +280,11 @@ def _in_words(check: str) -> str:
 def _refusal(rows: int, bad: int, product: Product) -> str | None:
     """Why the whole day is refused, or None."""
     rule, limit = product.validation.rows_per_period, product.validation.quarantine_at_most
+    a_period = f"{'an' if product.time.cadence == 'hourly' else 'a'} {product.time.word}"
     if rows < rule.at_least:
-        return f"volume: {rows} rows, at least {rule.at_least} are expected a day"
+        return f"volume: {rows} rows, at least {rule.at_least} are expected {a_period}"
     if rule.at_most is not None and rows > rule.at_most:
-        return f"volume: {rows} rows, at most {rule.at_most} are expected a day"
+        return f"volume: {rows} rows, at most {rule.at_most} are expected {a_period}"
     if rows and bad == rows:
         return f"all {rows} rows are bad"
     if rows and bad / rows > limit:

@@ -81,6 +81,7 @@ def _print_changes(before: "Version", after: "Version", changes: "pd.DataFrame",
     if changes.empty:
         console.print(f"From {before.view.day} to {after.view.day} no row came or went.")
         return
+    changes = changes.assign(day=[str(after.view.periods.at(day)) for day in changes.day])
     table = Table(
         "portion",
         "change",
@@ -90,8 +91,14 @@ def _print_changes(before: "Version", after: "Version", changes: "pd.DataFrame",
         title=f"from {before.view.day} (version {before.document['version']})",
     )
     for line in changes.groupby(COLUMNS[:-1], sort=False).size().rename("rows").reset_index().to_dict("records"):
-        table.add_row(line["portion"], line["change"], f"{line['day']:%Y-%m-%d}", f"{line['rows']:,}", line["reason"])
+        table.add_row(
+            line["portion"],
+            line["change"],
+            line["day"],
+            f"{line['rows']:,}",
+            line["reason"],
+        )
     console.print(table)
     if rows:
         for row in changes.itertuples():
-            console.print(f"{row.portion}  {row.change}  {row.day:%Y-%m-%d}  {row.id}  {row.reason}", soft_wrap=True)
+            console.print(f"{row.portion}  {row.change}  {row.day}  {row.id}  {row.reason}", soft_wrap=True)

@@ -37,7 +37,7 @@ def daily_schedule(product: Product) -> dg.ScheduleDefinition:
         underway = days_underway(context.instance, daily_name(product))
         left = [asked for asked in days_left(context.instance, product, day) if asked not in underway]
         if not left:
-            return dg.SkipReason(f"every day up to {day} is done or under way")
+            return dg.SkipReason(f"every {product.time.word} up to {day} is done or under way")
         return [dg.RunRequest(run_key=daily_key(product, asked), partition_key=str(asked)) for asked in left[:CATCH_UP]]
 
     return schedule

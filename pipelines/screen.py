@@ -65,7 +65,11 @@ def print_summary(product: Product, home: Home, last: date) -> None:
     entries = [entry for entry in home.promotions(product).entries() if entry["as_of"] <= str(last)]
     summary = summarize_life(AsOf(home.store(product), product, last), entries)
     console.print(_counts(product, summary, last))
-    console.print(_live(product, summary) if summary.live else "No champion has served a day whose labels are due yet.")
+    console.print(
+        _live(product, summary)
+        if summary.live
+        else f"No champion has served a {product.time.word} whose labels are due yet."
+    )
     console.print(
         f"Look further: make ui · evergreen status {product.name} · evergreen explain {product.name} --prediction ID · "
         f"{home.store(product).root / 'reports' / f'{last}.html'}",

@@ -48,7 +48,7 @@ def approve(
     reason: Reason,
     decision: WaitingDecision = None,
 ) -> None:
-    """Say yes to the candidate that waits: it serves from the first day that is not yet scored."""
+    """Say yes to the candidate that waits: it serves from the first {product.time.word} that is not yet scored."""
     _answer(product, True, by, reason, decision)
 
 
@@ -77,7 +77,10 @@ def _tell(product: "Product", entry: "Entry") -> None:
     """Say what the ledger has from now on, and let the aliases follow."""
     from evergreen.promotion import sentence
 
-    print(f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first day that is not yet scored.", flush=True)
+    print(
+        f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first {product.time.word} that is not yet scored.",
+        flush=True,
+    )
     _follow(product, entry["serving"])
 
 
@@ -106,21 +109,22 @@ def timeline(
             )
         )
         return
-    _print_reigns(reigns)
+    _print_reigns(reigns, found.time.word)
     for stage in waits:
         print(_waited(stage))
     head = f", the newest is {entries[-1]['digest']}" if entries else ""
     print(
-        f"Checked: each of {len(entries)} ledger entries carries the digest of the one before{head}; every scored day names one."
+        f"Checked: each of {len(entries)} ledger entries carries the digest of the one before{head}; "
+        f"every scored {found.time.word} names one."
     )
 
 
-def _print_reigns(reigns: "list[Reign]") -> None:
+def _print_reigns(reigns: "list[Reign]", word: str) -> None:
     from evergreen.timeline import server_name
 
     for reign in reigns:
         last = f"to {reign.last}" if reign.last else "on        "
-        days = f"{reign.days} scored day{'' if reign.days == 1 else 's'}"
+        days = f"{reign.days} scored {word}{'' if reign.days == 1 else 's'}"
         print(f"{reign.first} {last}  {server_name((reign.served_by, reign.version))}, {days}")
         for other, count in reign.otherwise.items():
             print(f"    on {count} of these the {other} answered")
