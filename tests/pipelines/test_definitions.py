@@ -5,8 +5,12 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from evergreen.config import Product
+from evergreen.periods import Periods
 from pipelines import places
+from tests.evergreen.builders import shop
 
 HEAVY = ("mlflow", "xgboost", "sklearn", "scipy", "matplotlib", "pandera")
 
@@ -127,3 +131,25 @@ def test_twenty_products_stay_legible(tmp_path, monkeypatch):
     assert len(set(named)) == len(named) == 20 * (4 + 2 + 5)
     assert all(sum(name.startswith(f"{product}_") for product in names) == 1 for name in named)
     assert "harm of product_07" in repository.get_job("product_07_daily").description
+
+
+@pytest.mark.parametrize(
+    ("cadence", "timezone", "keys"),
+    [
+        ("hourly", "UTC", ["2024-01-01T00", "2024-01-01T01", "2024-01-31T23"]),
+        ("weekly", "America/New_York", ["2024-01-01", "2024-01-08", "2024-01-29"]),
+        ("monthly", "America/New_York", ["2024-01-01", "2024-02-01", "2024-03-01"]),
+    ],
+)
+def test_a_partition_is_named_by_its_period_and_holds_its_time(cadence, timezone, keys):
+    from assets.stage import Stage
+
+    last = {"end": "2024-03-15" if cadence == "monthly" else "2024-01-31"}
+    spans = {"training": {"at_least": "2"}, "evaluation": {"window": "2"}}
+    product = shop({"time": {"cadence": cadence, "timezone": timezone, **last}, **spans})
+    periods, partitions = Periods.of(product.time), Stage(product, "scoring").partitions
+    known = partitions.get_partition_keys()
+    assert [*known[:2], known[-1]] == keys
+    for period in (product.time.start, product.time.end):
+        window = partitions.time_window_for_partition_key(str(period))
+        assert (window.start, window.end) == (periods.begins(period), periods.ends(period))
