@@ -113,7 +113,7 @@ class Failures(Section):
 
 class Evaluation(Section):
     window: InBlocks = Field(
-        JudgedSpan(14), description="whole mature periods, kept out of training, that judge a candidate"
+        JudgedSpan(21), description="whole mature periods, kept out of training, that judge a candidate"
     )
     slices: list[str] = Field([], description="columns whose every value is watched on its own")
     slice_rows_at_least: int = Field(200, ge=1, description="rows in the window under which a slice is not judged")
