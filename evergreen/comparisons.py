@@ -24,7 +24,7 @@ RECIPES = CURRENT, CHANGED = "current", "changed"
 @dataclass(frozen=True)
 class Comparison:
     """What two products are worth on the same rows: by measure the means of days of each, and the daily differences, changed minus
-    current, in their order. `digest` identifies the judging rows by their days."""
+    current, in their order. `digest` identifies the judging rows by their days; `unit` and `loss` are the product's words for them."""
 
     means: dict[str, dict[str, float]]
     daily: dict[str, list[float]]
@@ -33,6 +33,7 @@ class Comparison:
     digest: str
     confidence: float
     unit: str
+    loss: str
 
     def difference(self, measure: str, looks: int = 1) -> Interval | None:
         """The mean daily difference, corrected for so many looks at the same days; None with fewer than two."""
@@ -59,8 +60,8 @@ class Ground:
     def comparison(self, means: dict[str, dict[str, float]], daily: dict[str, list[float]]) -> Comparison:
         """What was measured here, now or before."""
         rows = int(self.rows[self.current.recipe].day.isin(pd.DatetimeIndex(self.days)).sum())
-        confidence, unit = self.current.gates.confidence, self.current.time.block
-        return Comparison(means, daily, self.days, rows, self.digest, confidence, unit)
+        words = {"unit": self.current.time.block, "loss": task_of(self.current).words.loss}
+        return Comparison(means, daily, self.days, rows, self.digest, self.current.gates.confidence, **words)
 
 
 def common_ground(store: Store, current: Product, changed: Sequence[Product], as_of: date) -> Ground:

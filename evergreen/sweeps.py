@@ -64,9 +64,9 @@ def best_difference(tried: Sequence[Tried], metric: str) -> Interval | None:
 def sentence(tried: Sequence[Tried], declared: Experiment) -> str:
     """What the best point is worth, after so many looks, beside what was expected."""
     metric, looks = metric_of(declared), len(tried)
-    found = best_difference(tried, metric)
-    best = f"Best of {looks}: {point_name(best_first(tried, metric)[0].point)}."
-    told = (best, compared_sentence(metric, found, looks), expectation(declared, found))
+    best, found = best_first(tried, metric)[0], best_difference(tried, metric)
+    compared = compared_sentence(best.comparison, metric, looks)
+    told = (f"Best of {looks}: {point_name(best.point)}.", compared, expectation(declared, found))
     return " ".join(part for part in told if part)
 
 

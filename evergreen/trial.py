@@ -23,7 +23,6 @@ from evergreen.storage import Store
 
 COMPARED: dict[Question, str] = {"scores": "log_loss", "costs": "expected_cost"}
 NAMES = {
-    "log_loss": "Log-loss",
     "expected_cost": "Cost of a row",
     "squared_error": "Squared error",
     "calibration_gap": "Calibration gap",
@@ -57,7 +56,7 @@ class Outcome:
 
     @property
     def sentences(self) -> list[str]:
-        compared = [compared_sentence(measure, self.effect(measure)) for measure in self.measures]
+        compared = [compared_sentence(self.comparison, name) for name in self.measures] if self.comparison else []
         return [*compared, *(counted.sentence for counted in self.hindsight)]
 
 
@@ -92,13 +91,15 @@ def run_experiment(
     )
 
 
-def compared_sentence(measure: str, difference: Interval | None, looks: int = 1) -> str:
+def compared_sentence(comparison: Comparison, measure: str, looks: int = 1) -> str:
     """What the difference of a measure says, with the effect that could have been seen."""
+    difference = comparison.difference(measure, looks)
+    name = NAMES.get(measure, comparison.loss[:1].upper() + comparison.loss[1:])
     if difference is None:
-        return f"{NAMES[measure]}: not enough evidence, fewer than two days."
+        return f"{name}: not enough evidence, fewer than two {comparison.unit}s."
     corrected = f", corrected for {looks} looks" if looks > 1 else ""
     return (
-        f"{NAMES[measure]}, changed minus current: {difference}{corrected}; {verdict(difference)} "
+        f"{name}, changed minus current: {difference}{corrected}; {verdict(difference)} "
         f"(a difference of {difference.smallest_effect:.4f} would have been seen)."
     )
 

@@ -6,14 +6,16 @@ import pytest
 
 from evergreen.as_of import AsOf
 from evergreen.comparisons import common_ground, compare
+from evergreen.config import Product
 from evergreen.errors import NotEnoughEvidence
 from evergreen.experiments import Experiment, changed_product, trials
 from evergreen.hindsight import deliveries_in_hindsight, gates_in_hindsight, triggers_in_hindsight
 from evergreen.product_files import parse
 from evergreen.storage import Store
 from evergreen.sweeps import Tried, best_difference, point_digest, point_name, sentence, table
+from evergreen.tasks import task_of
 from evergreen.trial import run_experiment
-from tests.evergreen.builders import day, live_days, shop
+from tests.evergreen.builders import SHOP, day, live_days, shop
 
 THREE_DAYS = {"gates": {"change": {"days": "3d"}}}
 
@@ -172,3 +174,29 @@ def test_a_comparison_that_was_kept_is_the_one_that_was_made(swept):
     _, _, ground, tried = swept
     made = tried[0].comparison
     assert ground.comparison(made.means, made.daily) == made
+
+
+def test_a_regression_is_compared_in_its_own_words(tmp_path):
+    """What an order that comes back is worth: the same shop, with a number to predict."""
+    label = {
+        **{key: value for key, value in SHOP["label"].items() if key != "when"},
+        "value": "returned",
+        "spread": 0.5,
+    }
+    content = {
+        **SHOP,
+        "task": "regression",
+        "label": label,
+        "decision": {**SHOP["decision"], "costs": {"over": 1, "under": 3}},
+        "training": {"at_least": "2d", "model": {"kind": "linear"}, "baseline": {"kind": "linear"}},
+        **THREE_DAYS,
+    }
+    product = parse(Product, content, "shop")
+    store = Store(tmp_path)
+    live_days(store, product, 8)
+    outcome = run_experiment(
+        store, [], product, changed_product(product, {"features": {"numeric": []}}, "test"), day(8)
+    )
+    assert outcome.comparison.rows == 60
+    assert outcome.effect("log_loss").mean > 0, "without the amount it is worse"
+    assert outcome.sentences[0].lower().startswith(f"{task_of(product).words.loss}, changed minus current: +".lower())
