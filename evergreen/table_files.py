@@ -103,8 +103,16 @@ def parse_csv(content: bytes, csv: CsvFormat, rows: int | None = None) -> pd.Dat
         dtype="str",
         keep_default_na=False,
         na_values=csv.missing,
-        index_col=False,
         compression=PACKED.get(content[:2]),
         nrows=rows,
     )
-    return table
+    return table if isinstance(table.index, pd.RangeIndex) else _realigned(table)
+
+
+def _realigned(table: pd.DataFrame) -> pd.DataFrame:
+    """Lines with a field more than the header has names: numbered rows, as R writes them, or a delimiter that ends each line."""
+    if isinstance(table.index, pd.MultiIndex):
+        raise pd.errors.ParserError(f"lines have {table.index.nlevels} fields more than the header has names")
+    if table.iloc[:, -1].isna().all():
+        return table.reset_index().iloc[:, :-1].set_axis(table.columns, axis=1)
+    return table.reset_index(drop=True)

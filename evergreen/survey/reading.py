@@ -106,6 +106,10 @@ def _delimiter(text: str) -> str:
 
 def _refuse_no_header(text: str, delimiter: str, name: str) -> None:
     head = next(csv.reader(io.StringIO(text[:LOOKED_AT]), delimiter=delimiter), [])
+    if head and head[0].startswith("#"):
+        raise SourceError(
+            f"{name}: the first line is a comment ({','.join(head)[:60]}): remove it, so that the first line names the columns"
+        )
     numbers = [cell for cell in head if NUMBER.fullmatch(cell)]
     if numbers:
         raise SourceError(

@@ -158,4 +158,6 @@ def guess_cadence(times: pd.Series, timezone: str) -> Guess[Cadence]:
             hours = "; they fall on the hour: --cadence hourly predicts hour by hour" if on_the_hour else ""
             return Guess(cadence, sure, f"{share:.0%} of {WORDS[cadence]}s have rows, {rows:,.0f} on average{hours}")
     months = local.dt.to_period("M").nunique()
+    if gap >= 25:
+        return Guess("monthly", "likely", f"the days with rows lie {gap:.0f} days apart")
     return Guess("monthly", "guess", f"{len(local):,} rows in {months} months: too few for shorter periods")

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from sqlalchemy import create_engine
 
+from evergreen.config import CsvFormat
 from evergreen.errors import ConfigError, SourceError
 from evergreen.labeling import read_outcomes
 from evergreen.sources import open_source
+from evergreen.table_files import parse_csv
 from evergreen.validation import validate
 from tests.evergreen.builders import day, shop
 
@@ -176,3 +178,11 @@ def test_what_cannot_be_read_is_named(tmp_path, content, message):
 def test_a_folder_is_no_table(tmp_path):
     with pytest.raises(SourceError, match="is a folder: name one file"):
         open_source(table_shop(path="."), tmp_path).read(day(1))
+
+
+@pytest.mark.parametrize(("ends", "first"), [(",", ["007", "red"]), ("", ["red", "blue"])])
+def test_a_field_more_than_names_is_a_row_number_or_nothing(ends, first):
+    """Fields that move to another column's name would be read without an error."""
+    rows = parse_csv(f"id,color\n007,red{ends}\n".encode() if ends else b"id,color\n1,red,blue\n", CsvFormat())
+    assert rows.iloc[0].tolist() == first
+    assert rows.columns.tolist() == ["id", "color"]

@@ -109,6 +109,8 @@ ODD = [
     ("no header", orders().to_csv(index=False, header=False).encode(), "the first line should name the columns, but holds values"),
     ("ragged lines", b"a,b\n1,2\n1,2,3\n", "is not readable as CSV in utf-8, separated by ','"),
     ("a web page", b"<!doctype html><html></html>", "is an HTML or XML page, no table: save the table as CSV or Parquet (of a web page, the raw file)"),
+    ("a comment first", b"# from the shop\na,b\n1,2\n", "the first line is a comment (# from the shop): remove it, so that the first line names the columns"),
+    ("two fields too many", b"a,b\n1,2,3,4\n", "lines have 2 fields more than the header has names"),
     ("JSON", b'[{"a": 1}]', "is JSON, no table"),
     ("an Excel workbook", b"\xd0\xcf\x11\xe0rest", "is an Excel workbook: save the sheet as CSV or Parquet"),
     ("binary rubbish", bytes(range(256)), "is neither text nor Parquet"),
@@ -144,6 +146,8 @@ GOES_ON = [
     ("nothing but time and label", orders()[["ordered_at", "returned"]], "note: nothing is left to predict from but the date and hour of ordered_at"),
     ("empty because of the outcome", orders().assign(kept_at_home=orders().amount.mask(orders().returned == "yes")), "the label is always the same"),
     ("a plan, and what it came to", orders().assign(sched_weight=orders().amount * 2, weight=np.arange(420) % 7), "what sched_weight was to be"),
+    ("numbered rows, as R writes them", "\n".join(f"{row},{line}" if row else line for row, line in enumerate(orders().to_csv(index=False).splitlines())).encode(), "every row has another value"),
+    ("a delimiter at each end", "\n".join(f"{line}," if row else line for row, line in enumerate(orders().to_csv(index=False).splitlines())).encode(), "every row has another value"),
     ("a later time", orders().assign(shipped_at="2024-03-01"), "a time later than the event in 100% of rows"),
 ]  # fmt: skip
 
