@@ -216,8 +216,8 @@ def _fields(event: str, incident: Incident) -> dict[str, Any]:
 
 
 def shown(when: str) -> str:
-    """An ISO day as it is, an ISO moment to the minute in UTC."""
-    return f"{_moment(when).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if "T" in when else when
+    """A period's name as it is, an ISO moment to the minute in UTC."""
+    return f"{_moment(when).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if ":" in when else when
 
 
 def _moment(written: str) -> datetime:

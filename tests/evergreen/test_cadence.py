@@ -18,7 +18,7 @@ from evergreen.retraining import History, decide
 from evergreen.sources import daily_files
 from evergreen.storage import Store
 from evergreen.training import first_needed_day, split_days
-from tests.evergreen.builders import shop
+from tests.evergreen.builders import at, day, live_a_day, orders, returns, shop
 
 HOURLY = shop({"time": {"cadence": "hourly"}, "label": {"matures_after": "90m"}, "evaluation": {"golden": "1d"}})
 SPANS = {"training": {"at_least": "2mo", "window": "3mo"}, "evaluation": {"window": "1mo"}}
@@ -126,3 +126,13 @@ def test_a_file_may_be_named_by_period(tmp_path):
     (tmp_path / "2024-01-05T07.csv").write_text("order_id\na\n")
     (tmp_path / "2024-01-05T07-told.csv").write_text("order_id\na\n")
     assert daily_files(source, tmp_path).read(Hour(2024, 1, 5, 7)).events.order_id.tolist() == ["a"]
+
+
+def test_a_period_without_rows_has_none_that_are_mature(tmp_path):
+    store, product = Store(tmp_path), shop({"validation": {"rows_per_period": {"at_least": 0}}})
+    live_a_day(store, product, 1, orders(1, ["a"]))
+    live_a_day(store, product, 2, orders(2, []), returns({"a": True}, at(2)))
+    view = AsOf(store, product, day(2))
+    assert (view.mature(day(2)).whole_days(), view.mature(day(1)).whole_days()) == ([], [day(1)])
+    assert view.mature(day(2)).rows.columns.tolist() == view.mature(day(1)).rows.columns.tolist()
+    assert (view.newly_mature_days(), view.coverage_of_due_days()) == ([day(1)], 1.0)

@@ -67,26 +67,36 @@ def live(
 
 
 def test_months_of_which_one_is_empty(tmp_path, monkeypatch):
-    """The empty month is scored, and green; it neither trains nor judges, so the first decision comes a month later."""
+    """An empty month is scored, and green; it neither trains nor judges, so the first decision comes a month later."""
     months = pd.date_range("2024-01-01", "2024-06-01", freq="MS") + pd.Timedelta(days=20)
-    loop = live(tmp_path, monkeypatch, orders(months[months.month != 3], 200), MONTHLY, "2024-06-01")
+    loop = live(tmp_path, monkeypatch, orders(months[months.month != 3], 200), MONTHLY, "2024-07-01")
     store = loop.store
-    assert [str(month) for month in store.days("predictions")] == [f"2024-0{month}-01" for month in range(1, 7)]
-    assert [store.rows("predictions", [month]) for month in store.days("predictions")] == [200, 200, 0, 200, 200, 200]
+    assert [str(month) for month in store.days("predictions")] == [f"2024-0{month}-01" for month in range(1, 8)]
+    assert [store.rows("predictions", [month]) for month in store.days("predictions")] == [
+        200,
+        200,
+        0,
+        200,
+        200,
+        200,
+        0,
+    ]
     [entry] = loop.decisions
     assert (entry["as_of"], entry["decision"], entry["effective_from"]) == ("2024-05-01", "promoted", "2024-06-01")
-    may, june = store.days("predictions")[-2:]
+    may, june, july = store.days("predictions")[-3:]
     assert store.read_document("training_set", may)["days"] == ["2024-01-01", "2024-02-01"]
     assert store.read_document("evaluation_set", may)["days"] == ["2024-04-01", "2024-05-01"]
     assert set(store.read("predictions", june).served_by) == {"champion"}
     judged = store.read("performance", june)
     assert set(judged.day) == {pd.Timestamp("2024-06-01")}
-    page = (store.root / "reports" / "2024-06-01.html").read_text()
-    assert "<h1>shop, June 2024</h1>" in page
+    assert store.rows("performance", [july]) == 0
+    page = (store.root / "reports" / "2024-07-01.html").read_text()
+    assert "<h1>shop, July 2024</h1>" in page
+    assert "Nobody served: the month has no prediction." in page
     assert "Over 5 judged months, a prediction cost" in page
-    again = evergreen("replay", "shop", "--to", "2024-06-15").stdout
-    assert "Nothing is left: every month up to 2024-06-01 is done." in again
-    assert "│ months │ 6 │" in " ".join(again.split())
+    again = evergreen("replay", "shop", "--to", "2024-07-15").stdout
+    assert "Nothing is left: every month up to 2024-07-01 is done." in again
+    assert "│ months │ 7 │" in " ".join(again.split())
 
 
 def test_hours(tmp_path, monkeypatch):
