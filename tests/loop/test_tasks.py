@@ -165,6 +165,7 @@ def test_a_number_goes_from_its_label_to_the_report(air_time):
         "With the answer: load fuel",
         "the typical error (RMSE) was",
         "observed predicted",
+        "a predicted number does not say how sure it is",
         "seasonal-naive baseline's",
     ):
         assert words in text.replace("&#39;", "'")
@@ -200,7 +201,13 @@ def test_a_class_goes_from_its_label_to_the_report(status):
     assert drift.psi.notna().all()
     assert "prediction" in drift.index
     text = page(status)
-    for words in ("With the answer: tell the gate", "of the decisions were right", "right confidence"):
+    for words in (
+        "With the answer: tell the gate",
+        "of the decisions were right",
+        "right confidence",
+        f"predictions of {LAST} to {LAST} may cost about",
+        "It cannot see a changed concept",
+    ):
         assert words in text
     for words in (
         "AUC over pairs of classes",
