@@ -13,12 +13,12 @@ import pandas as pd
 
 from evergreen.as_of import AsOf
 from evergreen.evaluation import ALL_ROWS
-from evergreen.monitoring import live_rows
+from evergreen.labeling import due_columns
 from evergreen.scoring import HEURISTIC
 from evergreen.tasks import Floats, Task, task_of
 
 MEASURES = ["expected_cost", "log_loss"]
-CALIBRATED_ON, PERIODS = 20_000, 7
+CALIBRATED_ON, PERIODS = 5_000, 7
 """Rows that are enough to calibrate on, and how many of the newest periods are estimated."""
 
 
@@ -75,14 +75,25 @@ def estimate_newest(view: AsOf, card: pd.DataFrame) -> Estimate | None:
     if not task.says_chances or judged.empty:
         return None
     enough = judged.day[judged.rows.cumsum() - judged.rows < CALIBRATED_ON]
-    known = _by_models(live_rows(view, sorted(view.periods.at(day) for day in enough)).rows)
+    known = _known(view, sorted(view.periods.at(day) for day in enough))
     waiting = view.days(view.periods.after(view.periods.at(served.day.iloc[0])))[-PERIODS:]
-    fresh = _by_models(view.read("predictions", waiting, [*task.columns(), "served_by"])) if waiting else known.iloc[:0]
+    fresh = _by_models(view, waiting)
     if len(known) < product.evaluation.slice_rows_at_least or fresh.empty:
         return None
     means = estimate(task, known.label.to_numpy(), task.from_table(known), task.from_table(fresh))
     return Estimate(waiting[0], waiting[-1], len(fresh), len(known), **means) if means else None
 
 
-def _by_models(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows.served_by != HEURISTIC]
+def _known(view: AsOf, days: list[date]) -> pd.DataFrame:
+    """What models said of the labelled rows of these days, beside the label."""
+    made = _by_models(view, days)
+    parts = [
+        part.rows.rename(columns={view.product.id: "id"}) for part in view.mature_parts(days, due_columns(view.product))
+    ]
+    return pd.concat([made.merge(part[["id", "label"]], on="id") for part in parts], ignore_index=True)
+
+
+def _by_models(view: AsOf, days: list[date]) -> pd.DataFrame:
+    scores = task_of(view.product).columns()
+    made = view.read("predictions", days, ["id", *scores, "served_by"]) if days else pd.DataFrame(columns=["served_by"])
+    return made[made.served_by != HEURISTIC]
