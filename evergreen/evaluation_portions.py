@@ -45,7 +45,7 @@ def measure_portions(
         for rows, values in ((fresh, fresh_scores), (golden, on_golden))
     )
     slices = measure_slices(portions["slices"], by_fresh, by_golden, product)
-    words = [_golden_words(said, task_of(product).words.loss), _case_words(failures), _slice_words(slices)]
+    words = [_golden_words(said, product), _case_words(failures), _slice_words(slices)]
     return {"golden": said, "failures": failures, "slices": slices, "portions": words}
 
 
@@ -109,12 +109,13 @@ def _bounds(interval: Interval | None) -> dict[str, float] | None:
     return None if interval is None else {"mean": interval.mean, "low": interval.low, "high": interval.high}
 
 
-def _golden_words(golden: Mapping[str, Any] | None, loss: str) -> str:
+def _golden_words(golden: Mapping[str, Any] | None, product: Product) -> str:
+    block, loss = product.time.block, task_of(product).words.loss
     if golden is None:
-        return "Golden days: none are reserved."
+        return f"Golden {block}s: none are reserved."
     measured = [f"{name} {_interval(golden['log_loss'][name])}" for name in golden["log_loss"]]
     against = f"; candidate minus champion {_interval(golden['difference'])}" if golden["difference"] else ""
-    return f"Golden days ({golden['days']}, {golden['rows']:,} rows), {loss}: {', '.join(measured)}{against}. It decides nothing."
+    return f"Golden {block}s ({golden['days']}, {golden['rows']:,} rows), {loss}: {', '.join(measured)}{against}. It decides nothing."
 
 
 def _interval(bounds: Mapping[str, float] | None) -> str:

@@ -29,7 +29,7 @@ def render(entry: Entry, before: dict[str, Any] | None, report: dict[str, Any], 
         f"# {product.name}, version {candidate['version']}",
         f"{sentence(entry)}",
         _purpose(product),
-        _data(entry),
+        _data(entry, product.time.word),
         _metrics(report, product),
         _slices(report, product),
         _table("Gates", ["gate", "role", "verdict", "what it found"], _gates(entry)),
@@ -44,7 +44,7 @@ def _purpose(product: Product) -> str:
     return f"## Purpose\n\n{page_of(product)}\n\n{when}"
 
 
-def _data(entry: Entry) -> str:
+def _data(entry: Entry, word: str) -> str:
     judged, twin = entry["evaluation"], entry["candidate"].get("twin")
     trained = f"Trained on {_rows(entry['training'])}."
     if twin:
@@ -53,7 +53,7 @@ def _data(entry: Entry) -> str:
             f"{_rows(entry['training'])}."
         )
     return (
-        f"## Data\n\n{trained}\nJudged on {len(judged['days'])} later days, {judged['days'][0]} to {judged['days'][-1]}: version "
+        f"## Data\n\n{trained}\nJudged on {len(judged['days'])} later {word}s, {judged['days'][0]} to {judged['days'][-1]}: version "
         f"{judged['version']} of the evaluation set (digest {judged['digest']}).\nModel file: sha256 {entry['candidate']['digest']}."
     )
 
