@@ -62,11 +62,10 @@ class Entry:
         self.client.log_text(self.run_id, content, name)
 
     def table(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
-        """A table as an artifact, JSON that MLflow shows as one."""
-        columns = list(lines[0]) if lines else []
-        self.client.log_table(
-            self.run_id, {column: [line[column] for line in lines] for column in columns}, f"{name}.json"
-        )
+        """A table as an artifact, CSV."""
+        import pandas as pd
+
+        self.text(f"{name}.csv", pd.DataFrame(list(lines)).to_csv(index=False))
 
     def done_points(self) -> dict[str, str]:
         """The runs of points that were ever finished, by the digest of what they compared."""
