@@ -3,26 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
-
-import yaml
 
 from evergreen.cadence import WORDS
 from evergreen.config import CsvFormat, TableSource
 from evergreen.durations import format_duration
 from evergreen.errors import SourceError
 from evergreen.periods import Periods
-from evergreen.survey.guess import Guess
+from evergreen.survey.costs import decision_lines, heuristic_lines
 from evergreen.survey.label import LabelFound
+from evergreen.survey.lines import WIDTH, because, comment, scalar
 from evergreen.survey.survey import Survey
 
-WIDTH = 118
 NO_LESS = 4
 UNITS = {"hourly": "d", "daily": "d", "weekly": "w", "monthly": "mo"}
 FRESHNESS = {"hourly": "2h", "daily": "26h", "weekly": "8d", "monthly": "32d"}
 TRAINED_AND_JUDGED = {"hourly": (28, 14), "daily": (28, 14), "weekly": (26, 8), "monthly": (24, 6)}
 RETRAINED = {"hourly": "weekly", "daily": "weekly", "weekly": "monthly", "monthly": "monthly"}
-WORTH_IT = 0.99
 SLICES_AT_MOST = 2
 SLICE_ROWS = 200
 FEW_ROWS = 20_000
@@ -42,23 +38,23 @@ def product_text(name: str, found: Survey, source: TableSource, told: Told, grow
     at_least, window = windows(found)
     unit = UNITS[found.cadence.value]
     lines = [
-        *_comment(f"Written by `evergreen new` from a table of {found.rows:,} rows and {len(found.columns)} columns. Each guess says how "
+        *comment(f"Written by `evergreen new` from a table of {found.rows:,} rows and {len(found.columns)} columns. Each guess says how "
                   "sure it is: sure, likely, or guess, which needs a look."),
-        *[line for note in found.notes for line in _comment(f"- {note}")],
+        *[line for note in found.notes for line in comment(f"- {note}")],
         "version: 2",
         f"name: {name}",
-        f"question: {_scalar(told.question)}",
-        f"owner: {_scalar(told.owner)}",
+        f"question: {scalar(told.question)}",
+        f"owner: {scalar(told.owner)}",
         "stakeholders: [] # who is affected by the decision, or answers for it; shown in model card, report and Dagster UI",
         "risks: [] # known risks of harm: whom a wrong or unfair prediction hurts, and how; shown in the same places",
-        f"task: {found.label.task.value}{_why(found.label.task)}",
+        f"task: {found.label.task.value}{because(found.label.task)}",
         "decision:",
-        f"  action: {_scalar(told.action)} # what is done with a prediction: say it in your words",
-        *_decision(found),
+        f"  action: {scalar(told.action)} # what is done with a prediction: say it in your words",
+        *decision_lines(found),
         f"service_levels: {{freshness: {FRESHNESS[found.cadence.value]}, scoring_latency_p99: 50ms}}",
         *_source(found, source),
         "time:",
-        f"  event: {_scalar(found.event.value)}{_why(found.event)}",
+        f"  event: {scalar(found.event.value)}{because(found.event)}",
         "  predict_before: 0s # how long before its event a row is predicted: then every feature has to be known",
         *_cadence(found),
         f"  start: {found.start}",
@@ -73,7 +69,7 @@ def product_text(name: str, found: Survey, source: TableSource, told: Told, grow
         *_model(found, at_least),
         *_evaluation(found, window, unit),
         f"retraining: {{schedule: {RETRAINED[found.cadence.value]}}}",
-        *_heuristic(found),
+        *heuristic_lines(found),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -104,52 +100,11 @@ def windows(found: Survey) -> tuple[int, int]:
     return min(trained, max(NO_LESS, int(usable * 0.4))), min(judged, max(NO_LESS, int(usable * 0.25)))
 
 
-def _decision(found: Survey) -> list[str]:
-    truth = found.truth
-    if found.label.task.value == "binary":
-        share = float(truth.mean())
-        miss = float(f"{1 / share:.2g}")
-        always, never = 1.0, share * miss
-        return [
-            *_comment(
-                f"placeholders, to be replaced by what it really costs: acting costs 1, and missing a positive ({share:.1%} of rows) "
-                f"{miss:g}, so that always acting ({always:.2f} a row) and never acting ({never:.2f}) cost about the same, and a model "
-                "earns the difference",
-                2,
-            ),
-            f"  costs: {{true_positive: 1, false_positive: 1, false_negative: {miss:g}, true_negative: 0}}",
-            "  currency: points",
-            *_good_enough(min(always, never), "the better of always and never acting"),
-        ]
-    if found.label.task.value == "multiclass":
-        commonest = float(truth.value_counts(normalize=True).max())
-        return [
-            *_comment("a placeholder: each wrong class costs 1; a matrix says which mistakes are worse", 2),
-            "  costs: {wrong: 1}",
-            "  currency: points",
-            *_good_enough(1 - commonest, f"always answering the commonest class ({commonest:.1%} of rows)"),
-        ]
-    return [
-        *_comment("a placeholder: a unit too much costs as much as a unit too little", 2),
-        "  costs: {over: 1, under: 1}",
-        "  currency: points",
-        *_good_enough(
-            float((truth - truth.median()).abs().mean()), f"always answering the median ({truth.median():g})"
-        ),
-    ]
-
-
-def _good_enough(bound: float, what: str) -> list[str]:
-    return [
-        f"  good_enough: {{metric: expected_cost, at_most: {bound * WORTH_IT:.4g}}} # {what} costs {bound:.4g} a row"
-    ]
-
-
 def _source(found: Survey, source: TableSource) -> list[str]:
     place = next(
         (key, value) for key, value in (("path", source.path), ("url", source.url), ("query", source.query)) if value
     )
-    lines = ["source:", "  kind: table", f"  {place[0]}: {_scalar(place[1])}"]
+    lines = ["source:", "  kind: table", f"  {place[0]}: {scalar(place[1])}"]
     if source.url_from:
         lines.append(f"  url_from: {source.url_from}")
     lines += (
@@ -159,23 +114,23 @@ def _source(found: Survey, source: TableSource) -> list[str]:
         if source.outcomes
         else []
     )
-    lines += [f"    - {_scalar(name)}{_why(found.outcomes.get(name))}" for name in source.outcomes]
+    lines += [f"    - {scalar(name)}{because(found.outcomes.get(name))}" for name in source.outcomes]
     if source.known_after is not None:
-        lines.append(f"  known_after: {format_duration(source.known_after)}{_why(found.known)}")
+        lines.append(f"  known_after: {format_duration(source.known_after)}{because(found.known)}")
     if source.time_format:
-        lines.append(f"  time_format: {_scalar(source.time_format)}")
+        lines.append(f"  time_format: {scalar(source.time_format)}")
     if source.number_rows:
-        lines.append(f"  number_rows: true{_why(found.id)}")
+        lines.append(f"  number_rows: true{because(found.id)}")
     if source.csv != CsvFormat():
         written = source.csv.model_dump(exclude_defaults=True)
-        lines.append(f"  csv: {_scalar(written)}")
+        lines.append(f"  csv: {scalar(written)}")
     return lines
 
 
 def _cadence(found: Survey) -> list[str]:
     if found.cadence.value == "daily":
-        return _comment(f"a period is a day; {found.cadence.sure}: {found.cadence.why}", 2)
-    return [f"  cadence: {found.cadence.value}{_why(found.cadence)}"]
+        return comment(f"a period is a day; {found.cadence.sure}: {found.cadence.why}", 2)
+    return [f"  cadence: {found.cadence.value}{because(found.cadence)}"]
 
 
 def _end(found: Survey, grows: bool) -> list[str]:
@@ -187,7 +142,9 @@ def _end(found: Survey, grows: bool) -> list[str]:
 
 
 def _id(found: Survey) -> list[str]:
-    return [f"id: {_scalar(id_column(found))}" + (_why(found.id) if found.id.value else " # the position in the table")]
+    return [
+        f"id: {scalar(id_column(found))}" + (because(found.id) if found.id.value else " # the position in the table")
+    ]
 
 
 def id_column(found: Survey) -> str:
@@ -207,17 +164,17 @@ def _unused(name: str, found: Survey) -> str:
 def _label(found: Survey) -> list[str]:
     label, known = found.label, found.known.value
     key = "when" if label.task.value == "binary" else "value"
-    lines = ["label:", f"  {key}: {_scalar(label.expression.value)}{_why(label.expression)}"]
+    lines = ["label:", f"  {key}: {scalar(label.expression.value)}{because(label.expression)}"]
     if label.classes:
-        lines.append(f"  classes: {_scalar(label.classes)}")
+        lines.append(f"  classes: {scalar(label.classes)}")
     if label.task.value == "regression":
         lines.append(
             f"  spread: {found.truth.std():.4g} # the label's standard deviation, the unit in which errors are judged"
         )
-    why = _why(found.known) if known.column else " # the event's time and source.known_after"
+    why = because(found.known) if known.column else " # the event's time and source.known_after"
     return [
         *lines,
-        f"  known_at: {_scalar(known_column(found))}{why}",
+        f"  known_at: {scalar(known_column(found))}{why}",
         f"  matures_after: {format_duration(known.matures_after)} # when a label is due"
         + (", 99% of them are known by then" if known.column else ""),
         f"  matched_for: {format_duration(known.matched_for)}",
@@ -229,15 +186,15 @@ def _features(found: Survey) -> list[str]:
     for kind, names in found.features.items():
         lines += _list(kind, names)
     if found.left_out:
-        lines += _comment("left out:", 2)
-        lines += [line for name, why in found.left_out.items() for line in _comment(f"- {name}: {why}", 2)]
+        lines += comment("left out:", 2)
+        lines += [line for name, why in found.left_out.items() for line in comment(f"- {name}: {why}", 2)]
     return lines
 
 
 def _list(key: str, names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    text = ", ".join(_scalar(name) for name in names)
+    text = ", ".join(scalar(name) for name in names)
     if len(text) < WIDTH - 20:
         return [f"  {key}: [{text}]"]
     return [f"  {key}:", "    [", *(f"      {line}" for line in wrap(text, WIDTH - 8, break_long_words=False)), "    ]"]
@@ -269,39 +226,4 @@ def _evaluation(found: Survey, window: int, unit: str) -> list[str]:
         shares = found.columns[name].values.value_counts(normalize=True)
         if len(slices) < SLICES_AT_MOST and 2 <= len(shares) <= 6 and shares.iloc[0] * rows >= SLICE_ROWS:
             slices.append(name)
-    return [f"evaluation: {{window: {window}{unit}" + (f", slices: {_scalar(slices)}" if slices else "") + "}"]
-
-
-def _heuristic(found: Survey) -> list[str]:
-    truth = found.truth
-    if found.label.task.value == "binary":
-        return [f"heuristic: {{before_training: {truth.mean():.3g}}} # the share of positives in the table"]
-    if found.label.task.value == "regression":
-        return [f"heuristic: {{before_training: {truth.median():.4g}}} # the label's median in the table"]
-    shares = truth.value_counts(normalize=True)
-    declared = {name: round(float(shares.get(code, 0.0)), 4) for code, name in enumerate(found.label.classes)}
-    largest = max(declared, key=lambda name: declared[name])
-    declared[largest] = round(declared[largest] + 1 - sum(declared.values()), 4)
-    return [f"heuristic: {{before_training: {_scalar(declared)}}} # the shares of the classes in the table"]
-
-
-def _why(guess: Guess[Any] | None) -> str:
-    return f" # {guess.sure}: {_one_line(guess.why)}" if guess is not None else ""
-
-
-def _comment(text: str, indent: int = 0) -> list[str]:
-    margin = " " * indent
-    return [f"{margin}# {line}" for line in wrap(_one_line(text), WIDTH - indent)]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _scalar(value: Any) -> str:
-    """A value as YAML in one line."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
-        .removesuffix("\n")
-        .removesuffix("\n...")
-    )
+    return [f"evaluation: {{window: {window}{unit}" + (f", slices: {scalar(slices)}" if slices else "") + "}"]

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from evergreen.config import Product, TableSource
     from evergreen.config_check import Finding
     from evergreen.product_writer import Told
+    from evergreen.survey.asked import Asked
     from evergreen.survey.reading import Found
-    from evergreen.survey.survey import Asked, Survey
+    from evergreen.survey.survey import Survey
 
 new_app = typer.Typer()
 DATABASES = ("postgresql", "postgres", "mysql", "mssql", "oracle", "sqlite", "snowflake", "bigquery", "duckdb")
@@ -62,7 +63,7 @@ def new(
 ) -> None:
     """Survey a table and write configs/products/NAME.yaml from it, commented, with each guess and how sure it is."""
     from evergreen.storage import write_bytes
-    from evergreen.survey.survey import Asked
+    from evergreen.survey.asked import Asked
     from pipelines import places
     from pipelines.screen import console
     from pipelines.survey_screen import print_findings, print_next, print_survey

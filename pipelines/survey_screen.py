@@ -8,7 +8,8 @@ from rich.table import Table
 from evergreen.as_of import first_decidable_day
 from evergreen.config import Product
 from evergreen.config_check import Finding
-from evergreen.survey.survey import Survey, spelt
+from evergreen.survey.known import spelt
+from evergreen.survey.survey import Survey
 from pipelines.screen import console
 
 SHOWN = 12

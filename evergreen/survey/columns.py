@@ -34,6 +34,7 @@ PERSONAL_VALUES = {
     "bank accounts (IBAN)": r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?",
 }
 LOOKED_AT = 2000
+ID_NAMES = ("id", "uuid", "guid", "key", "number", "no", "nr", "code", "ref")
 
 
 @dataclass(frozen=True)
@@ -128,3 +129,8 @@ def about_a_person(values: pd.Series, name: str) -> str | None:
         if sample.str.fullmatch(pattern).mean() > 0.5:
             return f"holds {what}"
     return None
+
+
+def named_like_id(name: str) -> bool:
+    words = [word for word in name.lower().replace("-", "_").replace(" ", "_").split("_") if word]
+    return bool(words) and (words[-1] in ID_NAMES or (name.endswith("Id") or name.endswith("ID")))
