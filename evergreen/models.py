@@ -30,7 +30,7 @@ from evergreen.config import (
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
 from evergreen.features import FeatureEncoder, owner, prepared
-from evergreen.seasonal_naive import SeasonalNaive
+from evergreen.seasonal_naive import SeasonalNaive, column_of
 from evergreen.tasks import Floats
 
 SHUFFLED_ROWS = 1000
@@ -97,7 +97,8 @@ def _own_weights(pipeline: Pipeline, features: Features) -> dict[str, float] | N
     """What an estimator says of its columns, for each feature; None where it says nothing."""
     estimator = pipeline["model"]
     if isinstance(estimator, SeasonalNaive):
-        return {name: (name in estimator.keys) / len(estimator.keys) for name in features.names}
+        columns = [column_of(key, features.names) for key in estimator.keys]
+        return {name: columns.count(name) / len(columns) for name in features.names}
     found = getattr(estimator, "feature_importances_", getattr(estimator, "coef_", None))
     if not isinstance(found, np.ndarray):
         return None

@@ -8,7 +8,7 @@ from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_v
 
 from evergreen.cadence import WORDS, Cadence, asked_for
 from evergreen.config.own_code import OwnCode
-from evergreen.config.section import Section, Share, is_cron, is_empty
+from evergreen.config.section import ClassName, Section, Share, is_cron, is_empty
 from evergreen.durations import Duration, WholeDays
 
 RUNS_AT: dict[Cadence, str] = {
@@ -100,7 +100,7 @@ class Label(Section):
     value: str | None = Field(
         None, description="multiclass: an expression over delivered outcomes that gives a class; regression: a number"
     )
-    classes: list[str] = Field([], description="multiclass: every class, in an order that never changes")
+    classes: list[ClassName] = Field([], description="multiclass: every class, in an order that never changes")
     spread: float | None = Field(
         None, gt=0, description="regression: the standard deviation of the label, the unit in which errors are judged"
     )

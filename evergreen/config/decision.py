@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from evergreen.config.section import Section, Share
+from evergreen.config.section import ClassName, Section, Share
 from evergreen.digests import digest_json
 from evergreen.durations import Duration
 
@@ -40,7 +40,7 @@ class ClassCosts(Section):
     """What deciding for a class costs where another one is true, in the product's currency a row."""
 
     wrong: float = Field(1.0, gt=0, description="any wrong class; what `matrix` does not name costs so much")
-    matrix: dict[str, dict[str, float]] = Field(
+    matrix: dict[ClassName, dict[ClassName, float]] = Field(
         {}, description="cost by true class and decided class; a right decision costs nothing where it is not named"
     )
 
@@ -95,7 +95,7 @@ class Then(Section):
 
     probability: Share | None = None
     value: float | None = None
-    class_: str | None = Field(None, alias="class")
+    class_: ClassName | None = Field(None, alias="class")
 
     @model_validator(mode="after")
     def one_answer(self) -> "Then":
@@ -115,7 +115,7 @@ class Heuristic(Section):
     """The last rung: the first rule that matches, else what was learnt in training (the base rate, the shares of the classes, the
     mean label); before the first training, what is declared here."""
 
-    before_training: float | dict[str, Share] = Field(
+    before_training: float | dict[ClassName, Share] = Field(
         description="binary: a share; regression: a number; multiclass: the share of each class"
     )
     rules: list[Rule] = Field([])

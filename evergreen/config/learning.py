@@ -37,7 +37,10 @@ class SeasonalNaiveModel(Section):
     """The newest label of the training rows with the same values of `keys`, such as the weekday and the hour."""
 
     kind: Literal["seasonal_naive"]
-    keys: list[str] = Field(min_length=1, description="features; a combination that training did not see gets the mean")
+    keys: list[str] = Field(
+        min_length=1,
+        description="features, or parts of dates such as COLUMN_hour; a combination that training did not see gets the mean",
+    )
 
 
 PACKAGES = ("sklearn", "xgboost")

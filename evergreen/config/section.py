@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+ClassName = Annotated[str, Field(coerce_numbers_to_str=True, description="of a class; YAML may write a number")]
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower case, digits and underscores")]
 
 

@@ -9,6 +9,7 @@ from evergreen.config.learning import LinearModel, LogisticModel, SeasonalNaiveM
 if TYPE_CHECKING:
     from evergreen.config.product import Product
 
+DATE_PARTS = ("year", "month", "day", "weekday", "hour")
 TaskName = Literal["binary", "multiclass", "regression"]
 
 
@@ -74,8 +75,17 @@ def _models(product: "Product") -> Iterator[str]:
             yield f"training.{key}: kind {model.kind} predicts a number, task {product.task} needs classes: use logistic or xgboost"
         if isinstance(model, LogisticModel) and product.task == "regression":
             yield f"training.{key}: kind logistic predicts classes, task regression needs a number: use linear or seasonal_naive"
-        if isinstance(model, SeasonalNaiveModel) and (strange := set(model.keys) - set(product.features.names)):
-            yield f"training.{key}.keys: these are no features: {', '.join(sorted(strange))}"
+        if isinstance(model, SeasonalNaiveModel) and (strange := set(model.keys) - _circumstances(product)):
+            yield (
+                f"training.{key}.keys: these are no features: {', '.join(sorted(strange))}; of a date feature a part is named, "
+                f"such as COLUMN_weekday ({', '.join(DATE_PARTS)})"
+            )
+
+
+def _circumstances(product: "Product") -> set[str]:
+    """What a seasonal naive may go by: features, and the parts of dates."""
+    whole = set(product.features.names) - set(product.features.date)
+    return whole | {f"{name}_{part}" for name in product.features.date for part in DATE_PARTS}
 
 
 def _heuristic(product: "Product") -> Iterator[str]:

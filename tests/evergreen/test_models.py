@@ -7,9 +7,10 @@ from sklearn.preprocessing import FunctionTransformer
 
 from evergreen import models
 from evergreen.config import Features, LinearModel, LogisticModel, SeasonalNaiveModel, Target, XGBoostModel
+from evergreen.config.task import DATE_PARTS as PARTS_IN_CONFIG
 from evergreen.digests import digest_file
 from evergreen.errors import ModelError
-from evergreen.features import FeatureEncoder
+from evergreen.features import DATE_PARTS, FeatureEncoder
 
 FEATURES = Features(numeric=["amount"], categorical=["color"])
 TREES, LINEAR = XGBoostModel(kind="xgboost", n_estimators=8, max_depth=3), LogisticModel(kind="logistic")
@@ -181,3 +182,20 @@ def test_the_seasonal_naive_answers_what_was_last_seen_under_the_same_keys(tmp_p
         4,
         3,
     ]
+
+
+def test_the_seasonal_naive_goes_by_parts_of_a_date_too():
+    """Two hours of two days: what was last seen at the same hour; a missing date is a circumstance of its own."""
+    times = pd.to_datetime(pd.Series(["2024-01-01 07:00", "2024-01-01 08:00", "2024-01-02 07:30", None]))
+    table = pd.DataFrame(
+        {"placed": times, "event_time": pd.date_range("2024-01-01", periods=4, tz="UTC"), "label": [1.0, 2.0, 3.0, 4.0]}
+    )
+    features = Features(date=["placed"])
+    model = SeasonalNaiveModel(kind="seasonal_naive", keys=["placed_hour"])
+    pipeline = models.fit(model, features, 7, table, Target("regression", 0))
+    asked = pd.DataFrame(
+        {"placed": pd.to_datetime(pd.Series(["2024-01-09 07:59", "2024-01-09 08:00", None, "2024-01-09 09:00"]))}
+    )
+    assert models.predict(pipeline, asked).tolist() == [3.0, 2.0, 4.0, 2.5]
+    assert models.importances(pipeline, features, table) == {"placed": 1.0}
+    assert tuple(DATE_PARTS) == tuple(PARTS_IN_CONFIG)

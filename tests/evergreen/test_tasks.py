@@ -267,3 +267,15 @@ def test_parts_of_another_task_are_refused(changes, costs, message):
 )
 def test_settled_scores_are_decided_alike_under_any_costs(now, dearer, scores):
     assert dearer.decide(now.settled(scores), None).tolist() == now.decide(scores, None).tolist()
+
+
+def test_classes_may_be_numbers_in_yaml():
+    changes = overlay(
+        CLASSES,
+        {"label": {"classes": [1, 2, 3]}, "heuristic": {"rules": [{"when": "amount > 1", "then": {"class": 3}}]}},
+    )
+    shares = {"heuristic": {**changes["heuristic"], "before_training": {1: 0.5, 2: 0.25, 3: 0.25}}}
+    product = shop_of(changes | shares, {"matrix": {1: {2: 5}}})
+    assert task_of(product) == Multiclass(ClassCosts(matrix={"1": {"2": 5}}), ("1", "2", "3"))
+    assert task_of(product).to_labels(pd.Series([3, 1, None])).fillna(-1).tolist() == [2, 0, -1]
+    assert parse(Product, product.model_dump(mode="json"), "again") == product
