@@ -134,7 +134,7 @@ def _record(model: dict[str, Any], summary: dict[str, Any], product: Product) ->
         "trained_through",
         "training_digest",
     )
-    record = {name: model[name] for name in kept}
+    record = {name: model[name] for name in kept} | {"packages": model.get("packages", [])}
     return record | {"threshold": task_of(product).threshold(), "reference_log_loss": summary["log_loss"]}
 
 

@@ -16,6 +16,7 @@ from evergreen import wide
 from evergreen.config import FilesSource, Product, PythonSource, SqlSource, TableSource
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError, SourceError
+from evergreen.own_modules import reach_own_modules
 from evergreen.periods import Periods
 from evergreen.storage import Content
 
@@ -62,6 +63,7 @@ def daily_files(config: FilesSource, home: Path) -> "DailyFiles":
 def import_function(path: str) -> Callable[..., Any]:
     """The function behind `module:function`. Raises ConfigError where there is none."""
     module, _, name = path.partition(":")
+    reach_own_modules()
     try:
         function: Callable[..., Any] = getattr(import_module(module), name)
     except (ImportError, AttributeError) as problem:

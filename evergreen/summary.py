@@ -35,7 +35,7 @@ def summarize_life(view: AsOf, entries: list[Entry]) -> Summary:
     accepted = view.events(days[0], [view.product.id])
     rows_in = view.store.rows("raw_events", days)  # quarantine may be gone after a while, deliveries never
     served = view.read("predictions", days, ["served_by"])
-    coverage = view.mature(days[0]).coverage
+    coverage = view.coverage(days)
     live_days = _champion_days(view)
     return Summary(
         days=len(days),

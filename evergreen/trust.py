@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import skops.io
 
 from evergreen.config import PACKAGES, Model, ModuleModel
-from evergreen.config.own_code import reach_the_repository
 from evergreen.errors import ModelError
+from evergreen.own_modules import reach_own_modules
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -56,7 +56,7 @@ def types_of_file(path: Path, packages: Sequence[str] = ()) -> list[str]:
 def trusted(names: Iterable[str], packages: Sequence[str] = ()) -> list[str]:
     """Of these types, by their full names, those that are trusted; `packages` are trusted beside PACKAGES."""
     if packages:
-        reach_the_repository()
+        reach_own_modules()
     return [name for name in names if name in OWN_TYPES or _is_class_of([*PACKAGES, *packages], name)]
 
 

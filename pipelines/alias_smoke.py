@@ -22,7 +22,6 @@ def main(product: str, alias: str, digest: str, packages: str, rows: str, scores
     from evergreen import models
     from pipelines import places
 
-    places.find_own_code()
     mlflow.set_tracking_uri(places.tracking_uri())
     with tempfile.TemporaryDirectory() as folder:
         found = mlflow.artifacts.download_artifacts(f"models:/{product}@{alias}", dst_path=folder)

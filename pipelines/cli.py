@@ -142,7 +142,6 @@ def _home() -> "Home":
 
 def main() -> None:
     """The entry point: an error that Evergreen raised on purpose is shown as its message alone."""
-    places.find_own_code()
     try:
         app()
     except EvergreenError as problem:

@@ -1,18 +1,11 @@
 """Where things lie on this machine: read from the environment at call time, never at import."""
 
 import os
-import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAGSTER_DATABASE = "EVERGREEN_DAGSTER_POSTGRES_URL"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
-
-
-def find_own_code() -> None:
-    """Let a clone's own packages, which lie beside ours and are in no list, be imported from wherever a process was started."""
-    if str(REPOSITORY) not in sys.path:
-        sys.path.insert(0, str(REPOSITORY))
 
 
 def home() -> Path:

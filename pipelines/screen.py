@@ -120,7 +120,7 @@ def print_status(product: Product, home: Home) -> None:
         return
     last = days[-1]
     view, matched = AsOf(store, product, last), product.label.matched_for
-    pending = view.mature_on(view.newest(view.periods.covering(matched) + 1)).coverage
+    pending = view.coverage(view.newest(view.periods.covering(matched) + 1))
     table = Table("", "", title=f"{product.name} at the end of {last}", show_header=False)
     table.add_row("serves next", _serving(product, serving_as_of(entries, view.periods.after(last))))
     table.add_row("retrain decision", store.read_document("retrain_decision", last)["sentence"])

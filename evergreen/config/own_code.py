@@ -12,8 +12,7 @@ from pydantic import Field, model_validator
 
 from evergreen.config.section import Section
 from evergreen.digests import digest_json
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from evergreen.own_modules import reach_own_modules
 
 
 class OwnCode(Section):
@@ -46,17 +45,11 @@ class OwnCode(Section):
         return _loaded(self.function, self.source)
 
 
-def reach_the_repository() -> None:
-    """Modules of a clone lie beside `evergreen`, where the command line does not look by itself."""
-    if str(REPOSITORY) not in sys.path:
-        sys.path.append(str(REPOSITORY))
-
-
 def _source_of(function: str) -> str:
     module, _, name = function.partition(":")
     place = Path(*module.split(".")).with_suffix(".py")
-    folders = [*map(Path, sys.path), REPOSITORY]
-    found = [folder / place for folder in folders if (folder / place).is_file()]
+    reach_own_modules()
+    found = [Path(folder) / place for folder in sys.path if (Path(folder) / place).is_file()]
     if not found:
         raise ValueError(f"{function}: there is no {place} in the repository; write module:function")
     source = found[0].read_text(encoding="utf-8")
@@ -71,7 +64,7 @@ def _source_of(function: str) -> str:
 
 @lru_cache(maxsize=64)
 def _loaded(function: str, source: str) -> Callable[..., Any]:
-    reach_the_repository()
+    reach_own_modules()
     name, _, attribute = function.partition(":")
     module = ModuleType(name)
     module.__package__ = name.rpartition(".")[0]
