@@ -144,3 +144,35 @@ def test_a_profile_is_plain_json(known):
     import json
 
     assert json.loads(json.dumps(known)) == known
+
+
+def other_kinds(words=("fine", "late", "broken"), gifts=0.1, weekdays=7, year=2023):
+    random = np.random.default_rng(3)
+    joined = pd.Timestamp(f"{year}-01-02") + pd.to_timedelta(7 * random.integers(0, 40, 2000), "D")
+    return pd.DataFrame(
+        {
+            "gift": (random.uniform(size=2000) < gifts).astype("float64"),
+            "joined": joined + pd.to_timedelta(random.integers(0, weekdays, 2000), "D"),
+            "note": pd.Series([" ".join(random.choice(list(words), 4)) for _ in range(2000)], dtype="str"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("moved", "now"),
+    [
+        (None, other_kinds()),
+        (None, other_kinds(year=2024)),
+        ("gift", other_kinds(gifts=0.5)),
+        ("joined", other_kinds(weekdays=2)),
+        ("note", other_kinds(words=["gut", "zu", "spät"])),
+        ("note", other_kinds().assign(note="")),
+        ("note", other_kinds().assign(note=pd.Series(np.nan, range(2000), dtype="str"))),
+        ("gift", other_kinds().assign(gift=np.nan)),
+        ("joined", other_kinds().assign(joined=pd.NaT)),
+    ],
+)
+def test_booleans_dates_and_texts_drift_and_time_that_passes_is_no_drift(moved, now):
+    features, rows = Features(boolean=["gift"], date=["joined"], text=["note"]), other_kinds()
+    found = psi(profile(rows, features, {}, scores(rows)), now)
+    assert {name for name, value in found.items() if value > 0.25} == ({moved} if moved else set())

@@ -9,9 +9,11 @@ from evergreen.evaluation import (
     by_day,
     calibration_curve,
     daily_ranking,
+    of_slice,
     precision_recall_curve,
     refuse_overlap,
     score_card,
+    slice_names,
     summarize,
 )
 from tests.evergreen.builders import day, shop
@@ -150,3 +152,9 @@ def test_without_a_label_1_there_is_no_precision_recall_curve(labels):
 def test_the_precision_recall_curve_is_thinned():
     labels = np.tile([0.0, 1.0], 500)
     assert len(precision_recall_curve(labels, np.linspace(0, 1, 1000))) == 100
+
+
+def test_a_boolean_gives_slices_of_true_false_and_missing():
+    rows = pd.DataFrame({"gift": [1.0, 0.0, np.nan]})
+    assert slice_names("gift", rows.gift).tolist() == ["gift=true", "gift=false", "gift=missing"]
+    assert of_slice(rows, "gift=false").index.tolist() == [1]
