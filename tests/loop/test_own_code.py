@@ -33,7 +33,7 @@ CHANGES = {
     "evaluation": {"slices": ["origin", "evening"]},
     "training": {"model": {"kind": "module", "function": "loop_own.model:build"}},
     "gates": {"disabled": []},
-    "retraining": {"schedule": "0 4 9 1 *"},
+    "retraining": {"schedule": "0 4 10 1 *"},
 }
 
 
