@@ -18,6 +18,7 @@ from evergreen.promotion import PROMOTED, ROLLED_BACK, SENSOR, sentence
 from evergreen.scoring import HEURISTIC, RUNGS
 from evergreen.stages import stages, waiting
 from evergreen.statistics import mean_interval
+from evergreen.tasks import task_of
 
 Severity = Literal["critical", "warning"]
 JUDGED_DAYS = 14  # two whole weeks: every weekday counts alike
@@ -88,7 +89,8 @@ def _quality(day: date, card: pd.DataFrame, product: Product) -> Look:
         return NOTHING
     if interval is None or interval.low <= target.at_most:
         return Look([], [key])
-    measure, span = target.metric.replace("_", " "), f"[{interval.low:.3f}, {interval.high:.3f}]"
+    measure = task_of(product).called(target.metric).replace("_", " ")
+    span = f"[{interval.low:.3f}, {interval.high:.3f}]"
     what = f"{measure} {interval.mean:.3f} {span} a row over {JUDGED_DAYS} judged {product.time.block}s, the bound is {target.at_most:g}"
     to_do = (
         f"read the health report of {day}: what changed in drift and slices; try a remedy with `evergreen experiment`"

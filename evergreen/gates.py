@@ -166,7 +166,7 @@ def clean_judge(evidence: Evidence, product: Product) -> Gate:
 
 
 def beats_baseline(evidence: Evidence, product: Product) -> Gate:
-    """A first model's mean daily log-loss lies under both baselines'; a later one's is not proven over them.
+    """A first model's mean daily loss lies under both baselines'; a later one's is not proven over them.
 
     Whoever refuses a first model lets the baseline serve. Whoever refuses a later one lets the champion serve, whether that beats the
     baseline or not: the comparison with the champion is then the one that matters.
@@ -273,11 +273,11 @@ def judge_change(days: pd.DataFrame, product: Product) -> Gate:
 
 
 def ranking(evidence: Evidence, product: Product) -> Gate:
-    """This very candidate does not rank much worse than the champion: a loss of daily AUC over the bound is excluded, not just unseen.
+    """This very candidate does not rank much worse than the champion: a daily loss of order over the bound is excluded, not just unseen.
 
     `comparison` asks for proof of harm, and a broken model may hide in a noisy week; here the proof is asked of the candidate. The
-    order of a day's rows says more about a model than its log-loss, which moves with the weather of the day. The interval has
-    `gates.confidence` on each side.
+    order of a day's rows (AUC, or what the task has for it) says more about a model than its loss, which moves with the weather of
+    the day. The interval has `gates.confidence` on each side.
     """
     if not (evidence.has_champion or evidence.champion_error):
         return Gate("ranking", "primary", "pass", "There is no champion yet whose ranking could be lost.")
@@ -349,9 +349,9 @@ def calibration(evidence: Evidence, product: Product) -> Gate:
 
 
 def overfit(evidence: Evidence, product: Product) -> Gate:
-    """Of what the candidate is ahead of the linear baseline in training, not more is lost on the judged days than a bound.
+    """Of what the candidate is ahead of the baseline in training, not more is lost on the judged days than a bound.
 
-    A model's own gap, judged minus training log-loss, says little: a hard week widens it for every model alike (on flights from .12
+    A model's own gap, judged minus training loss, says little: a hard week widens it for every model alike (on flights from .12
     to .30 within five weeks). The baseline is fitted to the same rows, judged on the same, and hardly overfits; the candidate's gap
     over the baseline's stayed between .12 and .16. It finds what the comparison may not: a model that learnt its rows by heart.
     """

@@ -81,8 +81,10 @@ def before_labels(health: Health, product: Product) -> str:
         return "Before labels come nothing is estimated: a predicted number does not say how sure it is."
     if found is None:
         return "Before labels come: not enough evidence to estimate what the newest predictions cost."
+    begin, end = (short(period, product.time.cadence) for period in (found.first, found.last))
+    when = begin if begin == end else f"{begin} to {end}"
     return (
-        f"Before labels come: the {found.rows:,} predictions of {found.first} to {found.last} may cost about "
+        f"Before labels come: the {found.rows:,} predictions of {when} may cost about "
         f"{found.expected_cost:.2f} {product.decision.currency} each (log-loss about {found.log_loss:.2f}), estimated from how the "
         f"scores of {found.known:,} labelled rows came true. It cannot see a changed concept: only labels can."
     )

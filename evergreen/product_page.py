@@ -5,6 +5,7 @@ from typing import Any
 
 from evergreen.config import Product
 from evergreen.durations import format_duration
+from evergreen.tasks import task_of
 
 
 def facts(product: Product) -> dict[str, list[str]]:
@@ -17,7 +18,7 @@ def facts(product: Product) -> dict[str, list[str]]:
             f"{name}: {cost:g} {decision.currency}" for name, cost in _costs(decision.costs.model_dump())
         ],
         "Good enough": [
-            f"{decision.good_enough.metric.replace('_', ' ')} of at most {decision.good_enough.at_most:g} a row"
+            f"{task_of(product).called(decision.good_enough.metric).replace('_', ' ')} of at most {decision.good_enough.at_most:g} a row"
         ],
         "Service levels": [
             f"predictions no older than {format_duration(levels.freshness)}",
