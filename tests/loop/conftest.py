@@ -59,12 +59,17 @@ def new_loop(tmp_path: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def _hundred_days(tmp_path_factory: pytest.TempPathFactory, landing: Path) -> Iterator[Loop]:
     with pytest.MonkeyPatch.context() as patch:
         loop = make_loop(tmp_path_factory.mktemp("hundred") / "days", landing, patch, HUNDRED)
-        loop.live("2013-04-10")
+        for schedule, last in (("daily", "2013-01-28"), ("weekly", "2013-02-25"), ("0 4 1 7 *", "2013-04-10")):
+            loop = loop.changed({"retraining": {"schedule": schedule}})
+            loop.live(last)
         yield loop
 
 
 @pytest.fixture
 def hundred_days(_hundred_days: Loop, monkeypatch: pytest.MonkeyPatch) -> Loop:
-    """A hundred days of life, retrained weekly. Tests that use it may read, and may repeat what was done; they change nothing."""
+    """A hundred days of life, retrained daily for four weeks, weekly for four more, and then when something asks for it.
+
+    Tests that use it may read, and may repeat what was done; they change nothing.
+    """
     enter(_hundred_days.folder, monkeypatch)
     return _hundred_days

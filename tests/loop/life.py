@@ -50,11 +50,13 @@ DAILY = {
     "training": {"refit_on_promotion": True},
 }
 HUNDRED = {
-    "training": {"model": {"n_estimators": 20}},
-    "evaluation": {"window": "14d"},
+    "training": {"at_least": "7d", "model": {"n_estimators": 20}},
+    "evaluation": {"window": "7d"},
     "gates": {"change": {"days": "14d"}, "disabled": ["new_process"]},
+    "retraining": {"triggers": [{"kind": "performance"}, {"kind": "staleness"}]},
+    "rollback": {"automatic": False},
 }
-"""The product as it is shipped, with less to compute, and judged a week sooner."""
+"""The product as it is shipped, with less to compute; 2013-01-15 is the first day that can be decided."""
 
 
 @dataclass

@@ -1,4 +1,5 @@
-"""A hundred days, retrained weekly: the laws over a longer life, MLflow beside it, and what people look at.
+"""A hundred days, retrained daily, then weekly, then when it is needed: the laws over a longer life, MLflow beside it, and what
+people look at.
 
 One file, so that one worker lives the hundred days once.
 """
@@ -6,6 +7,7 @@ One file, so that one worker lives the hundred days once.
 import re
 import shutil
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -20,14 +22,23 @@ from typer.testing import CliRunner
 
 from evergreen.periods import days_between
 from evergreen.promotion import judged
-from pipelines import places
+from pipelines import places, tags
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance, prepare_home
 from pipelines.registry import Registry
 from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, copied, failures, tick
 
-SUNDAYS = [str(day) for day in days_between(date(2013, 2, 10), date(2013, 4, 10)) if day.weekday() == 6]
+FOUR_WEEKS, EIGHT_WEEKS, LAST = date(2013, 1, 28), date(2013, 2, 25), "2013-04-10"
+DAILY = [str(day) for day in days_between(date(2013, 1, 15), FOUR_WEEKS)]
+SUNDAYS = [str(day) for day in days_between(FOUR_WEEKS, EIGHT_WEEKS) if day.weekday() == 6]
+BY_AGE = "2013-03-27"  # the newest training is more than 30 days old
+
+
+@pytest.fixture(scope="module")
+def lived(_hundred_days: Loop) -> dict[str, Any]:
+    """What every day held when the hundred were over."""
+    return _hundred_days.content(LAST)
 
 
 @pytest.fixture
@@ -41,24 +52,43 @@ def registered(client: MlflowClient) -> tuple[int, dict[str, str]]:
     return len(client.search_model_versions("name='flights'")), dict(client.get_registered_model("flights").aliases)
 
 
-def test_day_40_run_again_after_day_100_moves_nothing(hundred_days: Loop, client):
+def test_day_40_run_again_after_day_100_moves_nothing(hundred_days: Loop, lived, client):
     """Law 1: the decision stands, no version is added, no alias moves, and who served that day is still who served it."""
     versions, aliases = registered(client)
     decided = next(entry["as_of"] for entry in hundred_days.decisions if entry["as_of"] >= "2013-02-09")
-    before = hundred_days.content("2013-04-10")
 
     for day in ("2013-02-09", decided):
         assert hundred_days.run_again("daily", day).success
     assert hundred_days.run_again("retrain", decided).success
 
-    assert hundred_days.content("2013-04-10") == before
+    assert hundred_days.content(LAST) == lived
     assert registered(client) == (versions, aliases)
 
 
-def test_retrains_every_sunday_that_can_be_decided(hundred_days: Loop, capsys):
-    """With `weekly` and the default gates: the exact days, and no row that judges what was trained on it."""
+def test_retrains_every_day_and_then_every_sunday_that_can_be_decided(hundred_days: Loop, capsys):
+    """28 days `daily` and 28 `weekly` under the default gates: the exact days, and no row that judges what was trained on it.
+
+    In the six weeks after them the schedule asks for nothing, and the age of the newest training asks once.
+    """
+    asked = [entry["requested_by"] for entry in hundred_days.decisions]
+    assert asked == ["schedule"] * (len(DAILY) + len(SUNDAYS)) + ["sensor: staleness"]
     with capsys.disabled():
-        print(f"\nweekly: {assert_decisions(hundred_days, SUNDAYS)}")
+        print(f"\ndaily, weekly, by age: {assert_decisions(hundred_days, [*DAILY, *SUNDAYS, BY_AGE])}")
+
+
+def test_a_second_replay_does_no_day_twice_and_repeats_no_retrain(hundred_days: Loop):
+    def runs() -> list[str]:
+        with opened_instance() as instance:
+            return [run.run_id for run in instance.get_runs()]
+
+    before = runs()
+
+    assert hundred_days.live(LAST).days == []
+
+    assert runs() == before
+    with opened_instance() as instance:
+        asked = [run.tags.get(tags.REQUESTED_BY) for run in instance.get_runs() if run.job_name == "flights_retrain"]
+    assert len([name for name in asked if name]) == len(hundred_days.decisions)
 
 
 def test_a_training_run_says_everything_about_itself(hundred_days, client):
@@ -121,9 +151,9 @@ def test_an_assets_page_has_row_counts_pictures_and_a_decision_in_words(hundred_
             assert shown(table, day)["dagster/row_count"] == len(hundred_days.store.read(table, day))
         assert shown("performance", day)["live"].startswith("![chart](data:image/svg+xml;base64,")
         assert shown("drift", day)["by_feature"].startswith("![chart](data:image/svg+xml;base64,")
-        promotion = shown("promotion", SUNDAYS[-1])
+        promotion = shown("promotion", hundred_days.decisions[-1]["as_of"])
         assert next(iter(promotion)) == "decision"
-        assert "asked for by the" in promotion["decision"]
+        assert "asked for by a trigger (staleness)" in promotion["decision"]
 
 
 def test_the_report_of_a_day_shows_its_champion_and_the_index_lists_every_day(hundred_days):
@@ -153,7 +183,7 @@ def test_a_moved_alias_is_put_back_at_start_up(hundred_days, client):
     champion = hundred_days.decisions[-1]["serving"]["champion"]["version"]
     client.set_registered_model_alias("flights", "champion", "1")
 
-    told = hundred_days.live("2013-04-10")
+    told = hundred_days.live(LAST)
 
     assert told.notes == ["MLflow aliases repaired from the ledger: champion."]
     assert client.get_model_version_by_alias("flights", "champion").version == champion
@@ -220,7 +250,7 @@ def test_the_retrain_schedule_does_not_ask_where_a_later_day_is_decided(hundred_
 def test_the_retrain_schedule_asks_for_the_newest_monitored_day(hundred_days):
     [request] = tick(hundred_days, "flights_retrain_schedule", datetime(2013, 4, 22, 9, tzinfo=UTC)).run_requests
 
-    assert (request.partition_key, request.run_key) == ("2013-04-10", "retrain/flights/2013-04-10")
+    assert (request.partition_key, request.run_key) == (LAST, f"retrain/flights/{LAST}")
     assert request.tags["evergreen/requested_by"] == "schedule"
 
 
@@ -290,7 +320,7 @@ def test_a_prediction_is_traced_to_its_delivery_its_training_and_its_gates(hundr
         "events/2013-04-10.parquet",
         f"served by: champion, version {served['version']}",
         f"training: digest {served['training_digest']}, through {served['trained_through']}",
-        f"config {hundred_days.product.digest}",
+        f"config {served['config']}",
         "beats_baseline (hard): pass",
     ):
         assert squeezed(expected) in squeezed(text), text
@@ -338,16 +368,21 @@ def experiments(hundred_days: Loop, tmp_path, monkeypatch) -> Loop:
     return hundred_days
 
 
-def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days, client):
-    before = hundred_days.content("2013-04-10")
+def files(loop: Loop) -> dict[Path, int]:
+    """When each file of the product's folder was written."""
+    return {path: path.stat().st_mtime_ns for path in loop.store.root.rglob("*") if path.is_file()}
 
-    first = invoke("experiment", "without_aircraft", "--as-of", "2013-04-10")
+
+def test_an_experiment_judges_both_recipes_and_writes_no_ledger(hundred_days, client):
+    before = files(hundred_days)
+
+    first = invoke("experiment", "without_aircraft", "--as-of", LAST)
 
     assert "Log-loss, changed minus current:" in first
     assert "over 14 days" in first
     assert "Expected: log_loss at most +0.001; found " in first
     assert "looked at 1 time(s)" in first
-    assert hundred_days.content("2013-04-10") == before
+    assert files(hundred_days) == before
     [run] = client.search_runs([client.get_experiment_by_name("flights/experiments").experiment_id])
     assert run.data.params["expected"] == "log_loss at most +0.001"
     assert run.data.tags["evergreen.judged"] in ("met", "not met", "cannot tell")
@@ -378,7 +413,7 @@ def test_a_sweep_from_the_launchpad_is_gone_on_with_from_the_command_line(experi
 
 def test_another_policy_is_told_what_it_would_have_decided(experiments):
     """The current product's own count is what happened: hindsight takes the recorded evidence for what it was."""
-    before = experiments.content("2013-04-10")
+    before = files(experiments)
 
     told = invoke("experiment", "strict")
 
@@ -388,7 +423,7 @@ def test_another_policy_is_told_what_it_would_have_decided(experiments):
     assert "kept by ranking: Daily AUC" in told
     assert "Retrains on the evidence of 100 recorded days: " in told and ", 0 with the changed one" in told
     assert "Expected: promotions -1; found -" in told and "met." in told
-    assert experiments.content("2013-04-10") == before
+    assert files(experiments) == before
 
 
 @pytest.fixture
@@ -417,21 +452,20 @@ def test_a_feature_that_leaves_the_product_file_takes_no_model_down(edited):
     assert comparison["sentence"].startswith("Change of recipe: log-loss differs by")
 
 
-def test_a_decided_day_stays_decided_after_the_recipe_was_changed(edited, client):
-    loop = edited({"training": {"model": {"max_depth": 2}}})
-    before, versions = loop.content("2013-04-10"), registered(client)
+def test_a_decided_day_stays_decided_after_the_recipe_was_changed(edited, lived, client):
+    loop, versions = edited({"training": {"model": {"max_depth": 2}}}), registered(client)
     decided = loop.decisions[-1]["as_of"]
 
     assert loop.run_again("retrain", decided).success
 
-    assert loop.content("2013-04-10") == before
+    assert loop.content(LAST) == lived
     assert registered(MlflowClient(places.tracking_uri())) == versions
 
 
 def test_a_day_before_the_newest_decision_cannot_be_decided_any_more(edited):
     loop = edited({})
 
-    result = loop.run_again("retrain", "2013-04-02")
+    result = loop.run_again("retrain", "2013-03-20")
 
     assert not result.success
-    assert "2013-04-02 cannot be decided any more" in failures(result)
+    assert "2013-03-20 cannot be decided any more" in failures(result)
