@@ -94,6 +94,8 @@ def _measure(
     view: AsOf, registry: Registry, champion: dict[str, Any] | None
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Floats]]:
     """The report, the judging rows and every scorer's scores on them. A refitted champion is judged as its twin."""
+    from evergreen import models
+
     product, store = view.product, view.store
     judging = store.read_document("evaluation_set", view.day)
     rows = read_manifest_rows(view, judging)
@@ -106,6 +108,7 @@ def _measure(
     trained = {name: trained[name] for name in names}
     pipelines = {name: registry.load(product.name, records[name]) for name in names}
     score = partial(_scores, view, pipelines, records.get("champion"))
+    ask = partial(models.predict, pipelines["candidate"])
     scores = score(rows)
     for values in scores.values():
         task_of(product).check(values, len(rows))
@@ -126,7 +129,7 @@ def _measure(
         .to_dict("records"),
         "ranking": evaluation.daily_ranking(rows, scores, product).reset_index(drop=True).to_dict("records"),
         "change": _change(view, champion, judging["portions"]["golden"]["days"]),
-        **measure_portions(view, judging["portions"], score, trained, rows, scores),
+        **measure_portions(view, judging["portions"], score, ask, trained, rows, scores),
     }
     return report, rows, scores
 

@@ -20,15 +20,16 @@ def measure_portions(
     view: AsOf,
     portions: Mapping[str, Any],
     score: Score,
+    ask: Callable[[pd.DataFrame], Floats],
     trained: Mapping[str, pd.Series],
     fresh: pd.DataFrame,
     fresh_scores: Mapping[str, Floats],
 ) -> dict[str, Any]:
     """What golden days, failure cases and slices say; no gate reads it.
 
-    `score(rows)` gives every model's scores, `trained` has the ids that each was trained on. Every model is measured on the golden
-    days; about failure cases the candidate alone is asked, since others may have been trained on them. Raises OverlapError where
-    a model that is asked was trained on a row.
+    `score(rows)` gives every model's scores, `ask(rows)` the candidate's, `trained` has the ids that each was trained on. Every model
+    is measured on the golden days; about failure cases the candidate alone is asked, since others may have been trained on them.
+    Raises OverlapError where a model that is asked was trained on a row.
     """
     product = view.product
     golden, asked = read_portion(view, portions["golden"]), read_cases(view, portions["failures"])
@@ -36,7 +37,7 @@ def measure_portions(
     refuse_overlap(asked[product.id], {"candidate": trained["candidate"]})
     nothing = fresh_scores["candidate"][:0]
     on_golden = score(golden) if len(golden) else {"candidate": nothing}
-    on_cases = score(asked)["candidate"] if len(asked) else nothing
+    on_cases = ask(asked) if len(asked) else nothing
     said = measure_golden(golden, on_golden, product)
     failures = ask_about_cases(asked, on_cases, _decided_right_before(view), product)
     task = task_of(product)

@@ -85,7 +85,15 @@ def judged(tmp_path_factory):
 def measured(view, portions, trained):
     fresh = view.mature(day(7)).rows
     halves = {"candidate": np.full(len(fresh), 0.5)}
-    return measure_portions(view, portions, lambda rows: {"candidate": np.full(len(rows), 0.5)}, trained, fresh, halves)
+
+    def ask(rows):
+        return np.full(len(rows), 0.5)
+
+    def score(rows):
+        assert rows.day.max() <= pd.Timestamp(day(2)), "about cases nobody but the candidate is asked"
+        return {"candidate": ask(rows)}
+
+    return measure_portions(view, portions, score, ask, trained, fresh, halves)
 
 
 def test_portions_are_measured_and_told_in_words(judged):
