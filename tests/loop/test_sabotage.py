@@ -20,7 +20,10 @@ WEEK = pd.Timedelta(days=7)
 
 @pytest.fixture(scope="module")
 def product() -> Product:
-    return load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml")
+    """The product as it is shipped, with fewer trees to grow."""
+    shipped = load_product(places.REPOSITORY / "configs" / "products" / "flights.yaml")
+    fewer = {"training": {"model": {"n_estimators": 40}}}
+    return parse(Product, overlay(shipped.model_dump(mode="json"), fewer), "test")
 
 
 @pytest.fixture(scope="module")
