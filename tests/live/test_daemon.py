@@ -123,7 +123,7 @@ def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
     lenient = {"good_enough": {"metric": "expected_cost", "at_most": 2.6}}  # four days of training teach little
     told = {"channels": [{"kind": "log"}, {"kind": "webhook", "url_from": HOOK}]}
     changes = overlay(SHORT, {**time_of_life, "decision": lenient, "retraining": retraining, "alerts": told})
-    made = make_loop(tmp_path / "live", landing, monkeypatch, changes)
+    made = make_loop(tmp_path / "live", landing, monkeypatch, changes, with_tables=False)
     made.live(str(clock.yesterday - ONE_DAY))
     assert [(entry["as_of"], entry["decision"]) for entry in made.decisions] == [(str(ninth - ONE_DAY), "promoted")]
     return _hurried(made)

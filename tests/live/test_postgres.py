@@ -45,7 +45,7 @@ def fill(url: str, landing: Path) -> None:
 
 def test_a_life_on_postgresql_is_the_life_that_files_and_sqlite_give(new_loop, landing, postgres, monkeypatch):
     """The rows arrive as the files hold them, to the type; all that follows from them is the same by the laws."""
-    loop: Loop = new_loop("postgres", {"source": SOURCE, **FIRST_DECISION})
+    loop: Loop = new_loop("postgres", {"source": SOURCE, **FIRST_DECISION}, with_tables=False)
     names = {"FLIGHTS_DATABASE_URL": "rows", places.DAGSTER_DATABASE: "dagster", places.TRACKING_URI: "mlflow"}
     for variable, name in names.items():
         monkeypatch.setenv(variable, postgres.create(name))

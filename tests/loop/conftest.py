@@ -1,36 +1,14 @@
-"""Fixtures of the whole-loop tests: homes of their own, and a landing zone that all tests of a worker share."""
+"""Fixtures of the whole-loop tests: homes of their own, and lives that many tests read."""
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evergreen.product_files import overlay
-from evergreen.samples import nycflights
 from tests.loop.life import DAILY, HUNDRED, SHORT, Loop, enter, loop_in, make_loop
-
-
-@contextmanager
-def shared(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A folder that the workers of one test run share, for one of them at a time."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
-@pytest.fixture(scope="session")
-def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real deliveries of 2013."""
-    with shared(tmp_path_factory, "landing") as folder:
-        nycflights.deliver(str(folder / "events" / "{day}.parquet"), str(folder / "outcomes" / "{day}.parquet"))
-    return folder
+from tests.sharing import shared
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +27,10 @@ def lived_ten_days(tmp_path_factory: pytest.TempPathFactory, landing: Path) -> L
 def new_loop(tmp_path: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loop]:
     """`new_loop(name, **changes)`: a loop in a folder of its own; the environment points to the newest one."""
 
-    def make(name: str = "loop", changes: dict[str, Any] | None = None, deliveries: Path = landing) -> Loop:
-        return make_loop(tmp_path / name, deliveries, monkeypatch, overlay(SHORT, changes or {}))
+    def make(
+        name: str = "loop", changes: dict[str, Any] | None = None, deliveries: Path = landing, with_tables: bool = True
+    ) -> Loop:
+        return make_loop(tmp_path / name, deliveries, monkeypatch, overlay(SHORT, changes or {}), with_tables)
 
     return make
 

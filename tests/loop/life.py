@@ -1,5 +1,6 @@
 """A product's life in a folder of its own: what the whole-loop tests drive and compare."""
 
+import atexit
 import io
 import json
 import os
@@ -8,8 +9,10 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
+from tempfile import mkdtemp
 from typing import Any
 
 import dagster as dg
@@ -27,6 +30,7 @@ from pipelines import places
 from pipelines.cli import main
 from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
+from pipelines.registry import registry_here
 from pipelines.replay import Replay, opened_replay
 from pipelines.resources import Home
 from pipelines.screen import console
@@ -198,8 +202,23 @@ def first_days(landing: Path, folder: Path, days: int) -> Path:
     return folder
 
 
-def make_loop(folder: Path, landing: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> Loop:
-    """A loop in a new folder: the shipped product with `changes` laid over it."""
+@cache
+def unlived() -> Path:
+    """A home before its first day: making the tables of Dagster and of MLflow, by all their migrations, takes seconds."""
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        patch.delenv(places.DAGSTER_DATABASE, raising=False)
+        with opened_instance():
+            registry_here().aliases("flights")
+    return folder / "home"
+
+
+def make_loop(
+    folder: Path, landing: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], with_tables: bool = True
+) -> Loop:
+    """A loop in a new folder: the shipped product with `changes` laid over it. Without tables, its first start makes them."""
     shipped = places.REPOSITORY / "configs"
     files = {
         "kind": "files",
@@ -212,6 +231,8 @@ def make_loop(folder: Path, landing: Path, monkeypatch: pytest.MonkeyPatch, chan
     path.parent.mkdir(parents=True)
     path.write_text(yaml.safe_dump(json.loads(json.dumps(content, default=str))))
     shutil.copytree(shipped / "experiments", folder / "configs" / "experiments")
+    if with_tables:
+        shutil.copytree(unlived(), folder / "home")
     enter(folder, monkeypatch)
     return Loop(folder, load_product(path))
 
