@@ -48,6 +48,9 @@ def new(
         str | None, typer.Option(help="hourly, daily, weekly or monthly; default: by how rows fall")
     ] = None,
     timezone: Annotated[str, typer.Option(help="of times that name none, and in which a period begins")] = "UTC",
+    time_format: Annotated[
+        str | None, typer.Option(help="how times are written, such as %d/%m/%Y; default: found")
+    ] = None,
     outcomes: Annotated[list[str] | None, typer.Option(help="a column known only afterwards; repeatable")] = None,
     known_before: Annotated[
         list[str] | None, typer.Option(help="a column that is known before the event after all; repeatable")
@@ -83,6 +86,7 @@ def new(
         known_after=_duration(known_after),
         cadence=_cadence(cadence),
         timezone=_zone(timezone),
+        time_format=time_format,
         outcomes=tuple(outcomes or ()),
         known_before=tuple(known_before or ()),
         personal=tuple(personal or ()),

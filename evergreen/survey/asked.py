@@ -19,6 +19,7 @@ class Asked:
     known_after: timedelta | None = None
     cadence: Cadence | None = None
     timezone: str = "UTC"
+    time_format: str | None = None
     outcomes: tuple[str, ...] = ()
     known_before: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()

@@ -55,12 +55,14 @@ class Column:
         return float(self.values.isna().mean())
 
 
-def look_at_columns(rows: pd.DataFrame, csv: CsvFormat, timezone: str) -> dict[str, Column]:
-    """Every column, by name."""
-    return {str(name): look_at(rows[name], str(name), csv, timezone) for name in rows.columns}
+def look_at_columns(
+    rows: pd.DataFrame, csv: CsvFormat, timezone: str, time_format: str | None = None
+) -> dict[str, Column]:
+    """Every column, by name; `time_format` is how times are written, None where that is to be found out."""
+    return {str(name): look_at(rows[name], str(name), csv, timezone, time_format) for name in rows.columns}
 
 
-def look_at(values: pd.Series, name: str, csv: CsvFormat, timezone: str) -> Column:
+def look_at(values: pd.Series, name: str, csv: CsvFormat, timezone: str, time_format: str | None = None) -> Column:
     personal = about_a_person(values, name)
     given = values.dropna()
     if not len(given):
@@ -70,7 +72,7 @@ def look_at(values: pd.Series, name: str, csv: CsvFormat, timezone: str) -> Colu
     numbers = _of_numbers(values, name, csv, personal)
     if numbers is not None and not TIMELY.search(name):
         return numbers
-    times = find_times(values, name, timezone)
+    times = find_times(values, name, timezone, time_format)
     if times is not None:
         return Column(name, "time", times.values, "holds times", personal, times.written, times.note)
     return numbers or _words(values, name, personal)

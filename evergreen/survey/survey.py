@@ -61,7 +61,7 @@ class Survey:
 
 def survey(found: Found, asked: Asked) -> Survey:
     """Understand a table. Raises AnswerNeeded for what it cannot know, SourceError or ConfigError for what makes no product."""
-    columns = look_at_columns(found.rows, found.csv, asked.timezone)
+    columns = look_at_columns(found.rows, found.csv, asked.timezone, asked.time_format)
     _refuse_strangers(columns, asked)
     event = _event(columns, asked)
     happened = columns[event.value].values
@@ -132,7 +132,7 @@ def _event(columns: Mapping[str, Column], asked: Asked) -> Guess[str]:
             column = columns[asked.event_time]
             raise ConfigError(f"--event-time {column.name}: holds no times that can be read ({column.why})")
         return said(asked.event_time)
-    guess = guess_event(times, asked.event_time)
+    guess = guess_event(times)
     if guess is None:
         parts = [name for name in columns if name.lower() in ("year", "month", "day", "hour", "date", "time")]
         hint = f"; make one of {', '.join(parts)}, such as 2024-01-31T07:00" if len(parts) > 1 else ""

@@ -37,17 +37,17 @@ class Times:
     note: str | None
 
 
-def find_times(values: pd.Series, name: str, timezone: str) -> Times | None:
-    """The times that a column holds; None where it holds something else."""
+def find_times(values: pd.Series, name: str, timezone: str, said: str | None = None) -> Times | None:
+    """The times that a column holds; None where it holds something else. `said` is a format to be tried alone, None all usual ones."""
     if values.dtype.kind == "M":
         return Times(to_utc(values, timezone), None, None)
     given = values.dropna()
     if not len(given):
         return None
-    return _spelt(values, name, timezone) if pd.api.types.is_string_dtype(given) else _counted(values, name)
+    return _spelt(values, name, timezone, said) if pd.api.types.is_string_dtype(given) else _counted(values, name)
 
 
-def _spelt(values: pd.Series, name: str, timezone: str) -> Times | None:
+def _spelt(values: pd.Series, name: str, timezone: str, said: str | None) -> Times | None:
     """Times in text: ISO 8601, seconds since 1970, or one of the usual formats."""
     given = values.dropna()
     sample = given.sample(min(LOOKED_AT, len(given)), random_state=7).str.strip()
@@ -57,7 +57,8 @@ def _spelt(values: pd.Series, name: str, timezone: str) -> Times | None:
         return None
     if sample.str.fullmatch(r"\d{9,13}").all():
         return _counted(values, name)
-    fitting = [written for written in FORMATS if _reads(sample.iloc[0], written) and _fits(sample, written)]
+    tried = [said] if said else FORMATS
+    fitting = [written for written in tried if _reads(sample.iloc[0], written) and _fits(sample, written)]
     return _times(values, *_one_order(given, fitting), timezone) if fitting else None
 
 
@@ -92,17 +93,19 @@ def _fits(sample: pd.Series, written: str) -> bool:
 
 
 def _one_order(values: pd.Series, fitting: list[str]) -> tuple[str, str | None]:
-    """The format, where day and month could be either: the order in which the column goes back in time least often."""
+    """The format; where day and month could be either, the one by which the column least often goes back in time, then spans less."""
     if len(fitting) == 1:
         return fitting[0], f"written as {fitting[0]}: {values.iloc[0]}"
-    back = {
-        written: (pd.to_datetime(values, format=written, errors="coerce").diff() < pd.Timedelta(0)).mean()
-        for written in fitting
-    }
-    best = min(fitting, key=lambda written: back[written])
+
+    def disorder(written: str) -> tuple[float, pd.Timedelta]:
+        times = pd.to_datetime(values, format=written, errors="coerce")
+        return float((times.diff() < pd.Timedelta(0)).mean()), times.max() - times.min()
+
+    best = min(fitting, key=disorder)
+    others = " or ".join(sorted(set(fitting) - {best}))
     return (
         best,
-        f"{values.iloc[0]} is read as {best}, but {' or '.join(sorted(set(fitting) - {best}))} would fit too: --time-format",
+        f"{values.iloc[0]} is read as {best}, but {others} would fit too: --time-format {others.split(' or ')[0]!r}",
     )
 
 
@@ -119,7 +122,7 @@ def _zones(values: pd.Series) -> str | None:
     return None
 
 
-def guess_event(times: dict[str, pd.Series], asked: str | None) -> Guess[str] | None:
+def guess_event(times: dict[str, pd.Series]) -> Guess[str] | None:
     """The column with the time of the event; None where no column holds times."""
     if not times:
         return None

@@ -204,6 +204,7 @@ def test_a_table_of_a_database_is_named_by_a_variable(folder, monkeypatch):
             (*ANSWERS, "--event-time", "color"),
             "--event-time color: holds no times that can be read (2 different values)",
         ),
+        ((*ANSWERS, "--cadence", "yearly"), "--cadence yearly: one of hourly, daily, weekly, monthly is expected"),
         ((*ANSWERS, "--id", "color"), "--id color: 418 rows repeat an id"),
         ((*ANSWERS, "--positive", "maybe"), "--positive maybe: returned has no such value (it has: no, yes)"),
         ((*ANSWERS, "--task", "regression"), "--task regression: the label returned holds no numbers"),
