@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from evergreen.as_of import AsOf
+from evergreen.errors import PartitionCorrupt
 from evergreen.evaluation import ALL_ROWS
 from evergreen.labeling import due_columns
 from evergreen.scoring import HEURISTIC
@@ -35,19 +36,18 @@ class Estimate:
 
 
 def estimate(task: Task, labels: Floats, scores: Floats, fresh: Floats) -> dict[str, float] | None:
-    """The expected means of `fresh` scores, calibrated by the labels of other `scores`; None where these are all the same, or scores are no
-    chances.
+    """The expected means of `fresh` scores, calibrated by the labels of other `scores`.
 
-    The measure of a row is the sum over labels of the calibrated chance of the label times the measure under it.
+    The measure of a row is the sum over labels of the calibrated chance of the label times the measure under it. None where the
+    labels are all the same, or scores are no chances.
     """
     if not task.says_chances or len(np.unique(labels)) < 2:
         return None
     chances = _calibrated(labels, task.chances(scores), task.chances(fresh))
     under = [task.measure_rows(np.full(len(fresh), float(label)), fresh)[MEASURES] for label in range(chances.shape[1])]
-    rows = sum(
-        (measures.mul(chances[:, label], axis="index") for label, measures in enumerate(under)), start=under[0] * 0
-    )
-    return {name: float(rows[name].mean()) for name in MEASURES}
+    weighted = [chances[:, [label]] * measures.to_numpy() for label, measures in enumerate(under)]
+    means = np.sum(weighted, axis=0).mean(axis=0)
+    return dict(zip(MEASURES, means.tolist(), strict=True))
 
 
 def _calibrated(labels: Floats, before: Floats, after: Floats) -> Floats:
@@ -75,9 +75,12 @@ def estimate_newest(view: AsOf, card: pd.DataFrame) -> Estimate | None:
     if not task.says_chances or judged.empty:
         return None
     enough = judged.day[judged.rows.cumsum() - judged.rows < CALIBRATED_ON]
-    known = _known(view, sorted(view.periods.at(day) for day in enough))
     waiting = view.days(view.periods.after(view.periods.at(served.day.iloc[0])))[-PERIODS:]
-    fresh = _by_models(view, waiting)
+    try:
+        known = _known(view, sorted(view.periods.at(day) for day in enough))
+        fresh = _by_models(view, waiting)
+    except PartitionCorrupt:  # they were scored for other classes, or another task
+        return None
     if len(known) < product.evaluation.slice_rows_at_least or fresh.empty:
         return None
     means = estimate(task, known.label.to_numpy(), task.from_table(known), task.from_table(fresh))

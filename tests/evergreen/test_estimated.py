@@ -63,3 +63,5 @@ def test_the_newest_days_are_estimated_from_the_judged_ones_and_only_from_what_m
     strict = AsOf(store, shop({"evaluation": {"slice_rows_at_least": 41}}), day(5))
     assert estimate_newest(strict, card) is None
     assert estimate_newest(view, card.iloc[:0]) is None
+    store.write("predictions", day(3), fresh.rename(columns={"score": "score__kept"}))
+    assert estimate_newest(view, card) is None, "a day that was scored for other classes"
