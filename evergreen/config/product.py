@@ -1,6 +1,5 @@
 """The product file as a whole."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -62,7 +61,7 @@ class Product(Section):
 
     @model_validator(mode="after")
     def columns_are_declared(self) -> "Product":
-        outcome_columns = {self.label.known_at, *re.findall(r"[A-Za-z_]\w*", self.label.expression)}
+        outcome_columns = {self.label.known_at, *columns_in(self.label.expression, self.features.names)}
         leaked = outcome_columns & set(self.features.names)
         if leaked:
             raise ValueError(f"{', '.join(sorted(leaked))}: known only with the outcome, so it cannot be a feature")

@@ -186,3 +186,7 @@ def test_a_field_more_than_names_is_a_row_number_or_nothing(ends, first):
     rows = parse_csv(f"id,color\n007,red{ends}\n".encode() if ends else b"id,color\n1,red,blue\n", CsvFormat())
     assert rows.iloc[0].tolist() == first
     assert rows.columns.tolist() == ["id", "color"]
+
+
+def test_a_word_in_a_label_is_no_column():
+    assert table_shop({"label": {"when": "returned == 'amount'"}}, path="orders.csv").features.numeric == ["amount"]
