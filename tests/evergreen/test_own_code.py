@@ -29,10 +29,10 @@ def clone(tmp_path, monkeypatch):
     for path, source in re.findall(r"```python\n# (\S+)\n(.*?)```", GUIDE, re.DOTALL):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(source)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("own", "elsewhere")]:
         monkeypatch.delitem(sys.modules, name)
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("own", "elsewhere")]:
         del sys.modules[name]
 
 
@@ -106,6 +106,17 @@ def test_a_class_of_the_clone_s_own_package_is_trusted_where_its_product_names_i
         trust.types_in(fitted)
     with pytest.raises(ModelError, match="cannot be loaded"):
         models.load(tmp_path / "model", digest_file(tmp_path / "model"))
+
+
+def test_a_class_of_another_package_is_trusted_where_the_product_file_names_that(clone):
+    (clone / "elsewhere.py").write_text(OWN_CLASS)
+    (clone / "own" / "model.py").write_text(
+        "from elsewhere import Careful\n\n\ndef build(seed):\n    return Careful()\n"
+    )
+    with pytest.raises(ConfigError, match=r"cannot be loaded: .*elsewhere\.Careful"):
+        rehearse(declared())
+    trusting = overlay(declared().model_dump(mode="json"), {"training": {"model": {"trusts": ["elsewhere"]}}})
+    rehearse(parse(Product, trusting, "shop"))
 
 
 def test_an_edited_module_is_another_recipe_and_its_batches_say_who_made_them(clone):
