@@ -10,6 +10,7 @@ from evergreen.cadence import WORDS, Cadence, asked_for
 from evergreen.config.own_code import OwnCode
 from evergreen.config.section import ClassName, Section, Share, is_cron, is_empty
 from evergreen.durations import Duration, WholeDays
+from evergreen.expressions import names_in
 
 RUNS_AT: dict[Cadence, str] = {
     "hourly": "10 * * * *",
@@ -120,6 +121,13 @@ class Label(Section):
     def expression(self) -> str:
         """What the label is computed by."""
         return self.when or self.value or ""
+
+    @field_validator("when", "value")
+    @classmethod
+    def it_can_be_read(cls, value: str | None) -> str | None:
+        if value is not None:
+            names_in(value)
+        return value
 
     @model_validator(mode="after")
     def one_expression(self) -> "Label":

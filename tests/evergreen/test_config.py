@@ -62,6 +62,7 @@ def test_values_never_change_after_load():
         ({"gates": {"approval": True}}, "gates.approval: Input should be 'none' or 'required'"),
         ({"gates": {"overfit_at_most": 0}}, "overfit_at_most: Input should be greater than 0"),
         ({"training": {"model": {"kind": "logistic", "C": 0}}}, "C: Input should be greater than 0"),
+        ({"label": {"when": "returned >"}}, "label.when: 'returned >' is not an expression such as distance > 4000"),
         ({"time": {"runs_at": "02:30"}}, "'02:30' is not a cron line of five fields such as '30 2 * * *'"),
         ({"retraining": {"schedule": "99 4 * * 1"}}, "'99 4 * * 1' is neither daily, weekly, monthly nor a cron line"),
         (

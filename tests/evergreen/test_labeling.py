@@ -185,7 +185,6 @@ def test_a_fixed_delay_is_counted_in_hours_also_when_the_clocks_change():
     ("when", "message"),
     [
         ("came_back", "cannot be computed on the delivered outcomes"),
-        ("returned >", "cannot be computed on the delivered outcomes"),
         ("returned > 'x'", "cannot be computed on the delivered outcomes"),
         ("True if returned else False", "cannot be computed on the delivered outcomes"),
         ("returned.nosuch()", "cannot be computed on the delivered outcomes"),

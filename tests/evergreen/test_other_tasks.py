@@ -166,9 +166,14 @@ def test_manifests_and_portions_know_the_classes(store):
     assert training_manifest(view, [])["base_rate"] == {"kept": 0.5, "returned": 0.25, "lost": 0.25}
     portions, fresh = evaluation_manifest(view, [])["portions"], view.mature_on([day(5)]).rows
     trained = {"candidate": pd.Series([], dtype="str")}
-    said = measure_portions(
-        view, portions, lambda rows: {"candidate": SURE[[0] * len(rows)]}, trained, fresh, {"candidate": SURE}
-    )
+
+    def ask(rows):
+        return SURE[[0] * len(rows)]
+
+    def score(rows):
+        return {"candidate": ask(rows)}
+
+    said = measure_portions(view, portions, score, ask, trained, fresh, {"candidate": SURE})
     assert (said["failures"]["asked"], said["failures"]["right"]) == (1, ["5-3"])
     assert [(line["rows"], line["expected_cost"]) for line in said["slices"]] == [(4, 0.0)]
 
