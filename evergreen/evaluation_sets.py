@@ -39,7 +39,7 @@ def evaluation_manifest(view: AsOf, entries: list[Entry]) -> dict[str, Any]:
     golden = _golden(view, golden_days)
     portions = {
         "golden": golden,
-        "failures": _failures(confident_errors(view, rows), product),
+        "failures": failures_portion(view, confident_errors(view, rows)),
         "slices": _slices(read_manifest_rows(view, fresh), read_portion(view, golden), product),
     }
     digests = {"fresh": fresh["digest"], **{name: portion["digest"] for name, portion in portions.items()}}
@@ -72,13 +72,17 @@ def _golden(view: AsOf, days: list[date]) -> dict[str, Any]:
     return {**made, "origin": "whole days reserved once, trained on by no version"}
 
 
-def _failures(errors: pd.DataFrame, product: Product) -> dict[str, Any]:
-    policy, kept = product.evaluation.failures, cases(errors)
+def failures_portion(view: AsOf, errors: pd.DataFrame) -> dict[str, Any]:
+    """The manifest of the failure cases among confident errors: each case, and the days or hours that they lie on."""
+    product, kept = view.product, cases(errors)
+    policy = product.evaluation.failures
     origin = "none: evaluation.failures is null"
     if policy is not None:
         loss = task_of(product).words.loss
         origin = f"served, decided wrong, {loss} over {policy.log_loss_over:g}; the newest {policy.at_most}, one a feature row"
-    named = kept[["id", "label", "score", "version", "log_loss"]].assign(day=kept.day.astype("str"))
+    named = kept[["id", "label", "score", "version", "log_loss"]].assign(
+        day=[str(view.periods.at(stamp)) for stamp in kept.day]
+    )
     return {
         "rows": len(kept),
         "days": sorted(set(named.day)),

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.as_of import AsOf
+from evergreen.cadence import Hour, parse_period
 from evergreen.errors import NotEnoughEvidence
 from evergreen.evaluation_changes import compare, read_version
-from evergreen.evaluation_sets import evaluation_manifest, read_cases, read_portion, topped_up
+from evergreen.evaluation_sets import evaluation_manifest, failures_portion, read_cases, read_portion, topped_up
+from evergreen.failure_cases import CASE
 from evergreen.storage import Store
 from evergreen.training import evidence_missing, possible_training_ids, read_manifest_rows, training_manifest
 from tests.evergreen.builders import at, day, live_a_day, live_days, orders, returns, serve, shop
@@ -92,6 +94,15 @@ def test_portions_are_manifests_with_an_origin(store):
     assert all(portion["origin"] and len(portion["digest"]) == 16 for portion in made["portions"].values())
     assert training["withheld"] == {"golden": 12, "failures": len(training["left_out"])}
     assert training["rows"] == 4 * 6 - len(training["left_out"]), "days 3 to 6"
+
+
+def test_failures_of_an_hourly_product_are_named_by_hours_that_can_be_read_again(tmp_path):
+    product = shop({"time": {"cadence": "hourly"}, "training": {"at_least": "2d"}})
+    error = {"id": "1", "label": 1.0, "score": 0.01, "version": 1, "log_loss": 4.6, "standing": CASE}
+    errors = pd.DataFrame([error | {"day": pd.Timestamp(f"2024-01-02T{hour}:00")} for hour in ("07", "00")])
+    made = failures_portion(AsOf(Store(tmp_path / "shop"), product, Hour(2024, 1, 3)), errors)
+    assert made["days"] == ["2024-01-02T00", "2024-01-02T07"] == [str(parse_period(hour)) for hour in made["days"]]
+    assert [case["day"] for case in made["cases"]] == made["days"][::-1]
 
 
 def test_where_nothing_is_asked_for_nothing_is_withheld(store):
