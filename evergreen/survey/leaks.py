@@ -1,4 +1,5 @@
-"""Columns that know the outcome: by their name, by when they are filled, by their time, or because one alone predicts the label."""
+"""Columns that know the outcome: by their name, by when they are filled, by their time, because one alone predicts the label, or
+because two make it up."""
 
 import re
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ BINS = 20
 SMOOTHING = 5.0
 ROWS_LOOKED_AT = 50_000
 ROWS_NEEDED = 50
+ROWS_ADDED_UP = 1000
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,13 @@ def find_outcomes(
     columns: list[Column], truth: Truth, happened: pd.Series, powers: Mapping[str, float | None]
 ) -> dict[str, Guess[str]]:
     """Why each column that looks known only with the outcome does; `powers` has what each says alone. The guess's value is its name."""
-    found = {}
+    found, parts = {}, _parts(columns, truth)
     for column in columns:
         guess = (
             _of_time(column, happened)
             or _of_filling(column, truth)
             or _of_gaps(column, truth)
+            or parts.get(column.name)
             or _of_power(column.name, powers, truth)
             or _of_name(column.name, set(powers))
         )
@@ -88,6 +91,21 @@ def _of_gaps(column: Column, truth: Truth) -> Guess[str] | None:
     if (empty == code).mean() >= 0.99 and (truth.values.dropna() == code).mean() < 0.9:
         return Guess(column.name, "likely", f"where it is empty ({len(empty):,} rows), the label is always the same")
     return None
+
+
+def _parts(columns: list[Column], truth: Truth) -> dict[str, Guess[str]]:
+    """Columns that give the label exactly with one other: as a part of their sum, or as the one from which the other is taken."""
+    label = truth.values.dropna()
+    label = label[:: max(1, len(label) // ROWS_ADDED_UP)]
+    numbers = pd.DataFrame({column.name: column.values[label.index] for column in columns if column.kind == "numeric"})
+    if truth.task != "regression" or len(label) < ROWS_NEEDED:
+        return {}
+    slack, found = label.std() * 1e-6, {}
+    for name, values in numbers.items():
+        for result, how in ((values + label, f"less {name} it is"), (label - values, f"with {name} it adds up to")):
+            same = numbers.drop(columns=name).sub(result, axis=0).abs().max(skipna=False) <= slack
+            found.update({part: Guess(part, "likely", f"{how} the label in every row") for part in same.index[same]})
+    return found
 
 
 def _of_power(name: str, powers: Mapping[str, float | None], truth: Truth) -> Guess[str] | None:

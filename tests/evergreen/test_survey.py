@@ -95,6 +95,19 @@ def test_a_column_that_knows_the_outcome_is_told_from_a_good_feature(name):
     assert reason is None or found[name].why.startswith(reason)
 
 
+def test_two_columns_that_make_up_the_label_are_told():
+    casual, registered, began = (pd.Series(RANDOM.poisson(9, ROWS)) for _ in range(3))
+    total = casual + registered
+    table = {"casual": casual, "registered": registered, "began": began, "ended": began + total, "double": casual * 2}
+    columns = [look_at(values, name, CsvFormat(), "UTC") for name, values in table.items()]
+    found = find_outcomes(columns, Truth(total.astype("float64"), "regression"), HAPPENED, dict.fromkeys(table))
+    assert {name: guess.why for name, guess in found.items()} == {
+        "casual": "with registered it adds up to the label in every row",
+        "registered": "with casual it adds up to the label in every row",
+        "ended": "less began it is the label in every row",
+    }
+
+
 def test_too_few_rows_say_nothing_of_a_column():
     column = look_at(LATE.head(60), "copy", CsvFormat(), "UTC")
     assert alone(column, Truth(LATE.head(60), "binary"), HAPPENED.head(60)) is None
