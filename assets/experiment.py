@@ -49,7 +49,7 @@ def experiment_op(product: Product) -> dg.OpDefinition:
         declared = load_experiment(places.configs() / "experiments", config.name)
         made = _trials(declared, config.sweep, product)
         store, entries = home.store(product), home.promotions(product).entries()
-        as_of = Periods.of(product.time).asked_for(config.as_of) if config.as_of else newest_day(store, product)
+        as_of = _as_of(config.as_of, store, product)
         known = _known(declared, config.sweep, as_of)
         tell = _telling(context)
         with written_down(registry, product.name, declared.name, known, _tags(product, context.run_id)) as entry:
@@ -68,6 +68,17 @@ def experiment_op(product: Product) -> dg.OpDefinition:
         return shown
 
     return experiment
+
+
+def _as_of(text: str, store: Store, product: Product) -> date:
+    """The day that is asked for, or the newest. Raises NotEnoughEvidence where that was not lived yet."""
+    newest = newest_day(store, product)
+    as_of = Periods.of(product.time).asked_for(text) if text else newest
+    if as_of > newest:
+        raise NotEnoughEvidence(
+            f"as of {as_of} nothing is known yet: {product.name} was lived to {newest}; replay it further, or ask as of an earlier day"
+        )
+    return as_of
 
 
 def newest_day(store: Store, product: Product) -> date:

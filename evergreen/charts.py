@@ -159,7 +159,7 @@ def _grid(days: Sequence[date], bottom: float, top: float) -> str:
     for value in np.arange(np.ceil(bottom / step), np.floor(top / step) + 1) * step:
         y = _y(float(value), bottom, top)
         parts.append(_level("grid", y))
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:z.3g}</text>')
     for position in sorted({0, (len(days) - 1) // 3, 2 * (len(days) - 1) // 3, len(days) - 1}):
         anchor = "start" if position == 0 else "end" if position == len(days) - 1 else "middle"
         x, y = _x(days[position], days), TOP + PLOT + 18

@@ -145,7 +145,7 @@ def newer_data(evidence: Evidence, product: Product) -> Gate:
     """The candidate's training ends no earlier than the champion's: older data is a rollback, not a refresh."""
     ends, champion = evidence.trained_through, evidence.champion_trained_through
     if champion is None:
-        return Gate("newer_data", "hard", "pass", f"Trained through {ends}; there is no champion to be newer than.")
+        return Gate("newer_data", "hard", "pass", f"Trained through {ends}; there was no champion to be newer than.")
     verdict: Verdict = "pass" if ends >= champion else "fail"
     return Gate("newer_data", "hard", verdict, f"Trained through {ends}, the champion through {champion}.")
 
@@ -222,7 +222,7 @@ def comparison(evidence: Evidence, product: Product) -> Gate:
         )
         return Gate("comparison", "primary", "not enough evidence", sentence)
     if not evidence.has_champion:
-        return Gate("comparison", "primary", "pass", "There is no champion yet: beating the baselines is what decides.")
+        return Gate("comparison", "primary", "pass", "There was no champion: beating the baselines is what decided.")
     if evidence.change is None:
         return _refresh(evidence, product)
     return judge_change(evidence.change, product)
@@ -280,7 +280,7 @@ def ranking(evidence: Evidence, product: Product) -> Gate:
     the day. The interval has `gates.confidence` on each side.
     """
     if not (evidence.has_champion or evidence.champion_error):
-        return Gate("ranking", "primary", "pass", "There is no champion yet whose ranking could be lost.")
+        return Gate("ranking", "primary", "pass", "There was no champion whose ranking could be lost.")
     days = evidence.ranking.reindex(columns=["candidate", "champion"]).dropna()
     missing = _missing(evidence, product, 2)
     if missing or len(days) < 2:

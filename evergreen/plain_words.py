@@ -71,7 +71,7 @@ def natural_measure(health: Health, product: Product) -> str | None:
     if "label" not in days or days["label"].empty:
         return None
     said = task_of(product).natural_of_means({name: float(values.mean()) for name, values in days.items()})
-    return f"On these days {said}." if said else None
+    return f"On these {product.time.word}s {said}." if said else None
 
 
 def before_labels(health: Health, product: Product) -> str:
@@ -189,7 +189,7 @@ def _volume(health: Health, product: Product) -> str:
     earlier = Periods.of(product.time).before(health.day, season.periods)
     today, before = (int(rows.get(pd.Timestamp(day), 0)) for day in (health.day, earlier))
     against = f", {today - before:+,} against {season.same}" if before else ""
-    return f"{today:,} predictions{against}, and {health.quarantined:,} rows in quarantine."
+    return f"{today:,} prediction{'' if today == 1 else 's'}{against}, and {health.quarantined:,} rows in quarantine."
 
 
 def _decisions_in_words(health: Health, product: Product) -> list[str]:

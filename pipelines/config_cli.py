@@ -46,7 +46,7 @@ def _shipped() -> list[Path]:
 @config_app.command("validate-config")
 def validate_config(
     path: Annotated[
-        Path | None, typer.Argument(help="a product file; default: every shipped product and experiment")
+        Path | None, typer.Argument(help="a product or experiment file; default: every shipped one")
     ] = None,
     schema_only: Annotated[bool, typer.Option("--schema-only", help="leave the data alone")] = False,
 ) -> None:
@@ -55,11 +55,14 @@ def validate_config(
     Exit code 1 where something is wrong.
     """
     from evergreen.config_check import check_against_data
-    from evergreen.product_files import load_product, load_products
+    from evergreen.product_files import load_product, load_products, read_yaml
     from pipelines import places
     from pipelines.screen import console
     from pipelines.survey_screen import print_findings
 
+    if path and "hypothesis" in read_yaml(path):
+        _validate_experiment(path)
+        return
     chosen = {path: load_product(path)} if path else {}
     if path is None:
         folder = places.configs() / "products"
@@ -72,27 +75,24 @@ def validate_config(
         print_findings(findings)
         wrong |= any(finding.how == "wrong" for finding in findings)
     if path is None:
-        _validate_experiments()
+        for file in sorted((places.configs() / "experiments").glob("*.yaml")):
+            _validate_experiment(file)
     if wrong:
         raise typer.Exit(1)
 
 
-def _validate_experiments() -> None:
+def _validate_experiment(file: Path) -> None:
     from evergreen.experiments import load_experiment, trials
     from evergreen.product_files import find_product
     from pipelines import places
     from pipelines.screen import console
 
-    folder = places.configs() / "experiments"
-    for file in sorted(folder.glob("*.yaml")):
-        declared = load_experiment(folder, file.stem)
-        base = find_product(places.configs() / "products", declared.product)
-        made = trials(declared, base, str(file))
-        for _, changed in made:
-            _rehearse(changed)
-        console.print(
-            f"experiments/{file.name}: valid" + ("" if made else f"; {declared.product} is declared so already")
-        )
+    declared = load_experiment(file.parent, file.stem)
+    base = find_product(places.configs() / "products", declared.product)
+    made = trials(declared, base, str(file))
+    for _, changed in made:
+        _rehearse(changed)
+    console.print(f"experiments/{file.name}: valid" + ("" if made else f"; {declared.product} is declared so already"))
 
 
 def _rehearse(product: "Product") -> None:

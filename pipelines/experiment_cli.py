@@ -23,6 +23,7 @@ def experiment(
     from evergreen.experiments import load_experiment
     from evergreen.periods import Periods
     from evergreen.product_files import find_product
+    from evergreen.tasks import task_of
     from pipelines import places
     from pipelines.experiment_run import run_in_process
     from pipelines.screen import console
@@ -36,7 +37,8 @@ def experiment(
     console.print(f"Hypothesis: {declared.hypothesis}\nExpected: {outcome['expected']}", soft_wrap=True, markup=False)
     for title, lines in outcome.items():
         if isinstance(lines, list) and lines:
-            _print_table(_TITLES.get(title, title).format(**outcome), lines)
+            called = [{task_of(product).called(name): value for name, value in line.items()} for line in lines]
+            _print_table(_TITLES.get(title, title).format(**outcome), called)
     if sweep:
         console.print(f"{outcome['done_before']} of {len(outcome['points']) - 1} points were done before.")
     console.print(outcome["sentence"], soft_wrap=True, markup=False)

@@ -94,13 +94,13 @@ def _counts(product: Product, summary: Summary, last: date) -> Table:
 
 def _live(product: Product, summary: Summary) -> Table:
     rows = next(iter(summary.live.values()))["rows"]
-    words = task_of(product).words
+    words, days = task_of(product).words, len(summary.live_days)
     table = Table(
         "live, on mature rows",
         words.ranking,
         words.loss,
         "cost a row",
-        title=f"{rows:,} rows of {len(summary.live_days)} {product.time.word}s that a champion served",
+        title=f"{rows:,} rows of {days} {product.time.word}{'' if days == 1 else 's'} that a champion served",
     )
     for scorer, measures in summary.live.items():
         auc = "–" if measures["roc_auc"] is None else f"{measures['roc_auc']:.4f}"

@@ -151,6 +151,20 @@ def test_the_command_line_answers_misuse_with_a_sentence(new_loop, arguments, me
     assert message in refused(evergreen(*arguments))
 
 
+def test_an_experiment_as_of_a_day_that_was_not_lived_says_how_far_it_was(three_days):
+    text = refused(evergreen("experiment", "deeper_trees", "--as-of", "2013-02-01"))
+
+    assert "as of 2013-02-01 nothing is known yet: flights was lived to 2013-01-03; replay it further" in text
+
+
+def test_an_experiment_file_is_validated_as_one(new_loop):
+    file = new_loop("overlay").folder / "configs" / "experiments" / "deeper_trees.yaml"
+    assert "experiments/deeper_trees.yaml: valid" in evergreen("validate-config", str(file)).stdout
+    file.write_text(file.read_text().replace("hypothesis:", "owner: team:flights\nhypothesis:"))
+
+    assert f"{file}: owner: unknown key" in refused(evergreen("validate-config", str(file)))
+
+
 def test_status_before_the_first_day_says_what_to_run(new_loop):
     new_loop("untouched")
 
