@@ -17,8 +17,11 @@ def one_row_p99(pipeline: "Pipeline", rows: pd.DataFrame, bound: timedelta) -> f
     """Seconds for one row, 99th percentile over rows: of the clock or of the processor, whichever is less, since pauses are the
     machine's; a row over the bound gets two more tries, and the fastest counts.
 
-    None without a row.
+    In one thread: a row is too little work to share, and on a busy machine threads cost it more in waiting for each other than
+    it takes. None without a row.
     """
+    from threadpoolctl import threadpool_limits
+
     from evergreen import models
 
     def seconds(row: pd.DataFrame) -> float:
@@ -31,4 +34,5 @@ def one_row_p99(pipeline: "Pipeline", rows: pd.DataFrame, bound: timedelta) -> f
         return first if first <= bound.total_seconds() else min(first, seconds(row), seconds(row))
 
     singles = [rows.iloc[[position]] for position in range(min(TIMED_ROWS, len(rows)))]
-    return float(np.quantile([fastest(row) for row in singles], 0.99)) if singles else None
+    with threadpool_limits(1):
+        return float(np.quantile([fastest(row) for row in singles], 0.99)) if singles else None
