@@ -16,7 +16,7 @@ from evergreen.periods import Periods
 from evergreen.product_files import near_miss
 from evergreen.sources import Delivery, Source, open_source
 from evergreen.table_source import OneTable
-from evergreen.validation import needed_columns, validate, with_own_features
+from evergreen.validation import needed_columns, no_moment, validate, with_own_features
 
 SAMPLED = 6
 MOSTLY_MISSING = 0.5
@@ -203,7 +203,7 @@ def _of_table(product: Product, source: Source) -> Iterator[Finding]:
     if untimed := int(table.happened.isna().sum()):
         yield Finding(
             "doubtful",
-            f"{untimed:,} of {len(table.rows):,} rows have no readable {product.time.event}",
+            f"{untimed:,} of {len(table.rows):,} rows have {no_moment(product.time.event, product.time.timezone)}",
             "they belong to no period",
         )
     early = (table.known < table.happened).sum()

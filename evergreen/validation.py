@@ -205,6 +205,12 @@ def to_utc(times: pd.Series, timezone: str) -> pd.Series:
     return as_utc.where(aware, local.dt.tz_convert("UTC")).astype("datetime64[us, UTC]")
 
 
+def no_moment(column: str, timezone: str) -> str:
+    """What `to_utc` made missing, in words."""
+    skipped = "" if timezone == "UTC" else f", or one that the clocks of {timezone} skip or show twice"
+    return f"no readable {column}{skipped}"
+
+
 def to_local(dates: pd.Series, timezone: str) -> pd.Series:
     """Dates and times as a clock in the product's zone shows them, without a zone; what is no date becomes missing."""
     as_utc, aware = _parsed(dates)

@@ -225,7 +225,10 @@ def _written(
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"{name}.yaml"
         draft.write_text(text, encoding="utf-8")
-        product = load_product(draft)
+        try:
+            product = load_product(draft)
+        except ConfigError as problem:
+            raise ConfigError(str(problem).replace(f"{draft}: ", "nothing is written: ")) from None
     findings = check_against_data(product, places.home(), datetime.now(UTC))
     wrong = [f"{finding.what}: {finding.way_out}" for finding in findings if finding.how == "wrong"]
     if wrong:

@@ -19,6 +19,9 @@ from evergreen.survey.label import LabelFound, find_label, guess_label
 from evergreen.survey.leaks import Truth, alone, find_outcomes
 from evergreen.survey.reading import Found
 from evergreen.survey.times import guess_cadence, guess_event
+from evergreen.validation import no_moment
+
+PARTS_OF_A_TIME = ["year", "yr", "month", "mnth", "mon", "day", "hour", "hr", "minute", "date", "time"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def survey(found: Found, asked: Asked) -> Survey:
     known = find_known(columns, outcomes, label, happened, cadence.value, asked)
     free = [column for column in others if column.name not in outcomes and column.name != known.value.column]
     features, left_out = choose_features(free, columns[event.value], powers, asked)
-    notes = [*found.notes, *_notes(columns, event.value, label, happened)]
+    notes = [*found.notes, *_notes(columns, event.value, label, happened, asked.timezone)]
     if sum(map(len, features.values())) == 1:
         notes.append(
             f"nothing is left to predict from but the date and hour of {event.value}: see what is an outcome or left out"
@@ -134,7 +137,7 @@ def _event(columns: Mapping[str, Column], asked: Asked) -> Guess[str]:
         return said(asked.event_time)
     guess = guess_event(times)
     if guess is None:
-        parts = [name for name in columns if name.lower() in ("year", "month", "day", "hour", "date", "time")]
+        parts = [name for name in columns if name.lower() in PARTS_OF_A_TIME]
         hint = f"; make one of {', '.join(parts)}, such as 2024-01-31T07:00" if len(parts) > 1 else ""
         raise SourceError(
             f"no column holds times, and Evergreen lives by them: it has to know when each event happened{hint} "
@@ -181,10 +184,12 @@ def _outcomes(
     return find_outcomes(judged, truth, happened, powers) | {name: said(name) for name in asked.outcomes}
 
 
-def _notes(columns: Mapping[str, Column], event: str, label: LabelFound, happened: pd.Series) -> list[str]:
+def _notes(
+    columns: Mapping[str, Column], event: str, label: LabelFound, happened: pd.Series, timezone: str
+) -> list[str]:
     notes = [f"{name}: {columns[name].note}" for name in columns if columns[name].note]
     if lost := int(happened.isna().sum()):
-        notes.append(f"{lost:,} rows have no readable time in {event} and belong to no period")
+        notes.append(f"{lost:,} of {len(happened):,} rows have {no_moment(event, timezone)}: they belong to no period")
     if unlabelled := int(label.truth.values.isna().sum()):
         notes.append(
             f"{unlabelled:,} rows ({unlabelled / len(happened):.1%}) have no label: they are pending, never a class"
