@@ -18,7 +18,7 @@ from evergreen.config import Product
 from evergreen.tasks import task_of
 
 FIRST_SCORED = pd.Timestamp("2013-01-30")
-FIRST_CHAMPION = pd.Timestamp("2013-03-11")
+FIRST_CHAMPION = pd.Timestamp("2013-03-18")
 DUE, HELD_OUT = pd.Timedelta(days=1), pd.Timedelta(days=8)
 
 
