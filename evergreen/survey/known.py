@@ -10,12 +10,11 @@ import pandas as pd
 from evergreen.cadence import Cadence, shortest
 from evergreen.durations import format_duration
 from evergreen.errors import AnswerNeeded, ConfigError, SourceError
+from evergreen.periods import ONE_DAY
 from evergreen.survey.asked import Asked
 from evergreen.survey.columns import Column
 from evergreen.survey.guess import Guess, said
 from evergreen.survey.label import LabelFound
-
-ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ POSITIVES = {
 }
 CLASSES_AT_MOST = 20
 CLASSES_OF_NUMBERS_AT_MOST = 10
-ROWS_OF_A_CLASS = 5
 
 
 @dataclass(frozen=True)
