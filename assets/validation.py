@@ -12,7 +12,7 @@ from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen.config import Product
 from evergreen.errors import DayRefused
 from evergreen.storage import Store
-from evergreen.validation import empty_batch, refuse, validate_parts
+from evergreen.validation import column_kinds, empty_batch, refuse, validate_parts
 from pipelines.resources import Home
 
 QUARANTINE = {
@@ -117,5 +117,4 @@ def _batch_columns(product: Product) -> Columns:
     parts |= {product.id: "identifies the row", product.time.event: "when the event happens"}
     if product.label.matures_at:
         parts |= {product.label.matures_at: "when the label is due"}
-    kinds = empty_batch(product).dtypes
-    return {str(name): (str(kind), parts.get(str(name), "checked by a rule only")) for name, kind in kinds.items()}
+    return {name: (kind, parts.get(name, "checked by a rule only")) for name, kind in column_kinds(product).items()}

@@ -132,8 +132,12 @@ def needed_columns(product: Product) -> list[str]:
 
 def empty_batch(product: Product) -> pd.DataFrame:
     """A batch without rows, with the types that a batch has."""
-    columns = {name: pd.Series(dtype=_kind(name, product)) for name in needed_columns(product)}
-    return pd.DataFrame(columns)
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in column_kinds(product).items()})
+
+
+def column_kinds(product: Product) -> dict[str, str]:
+    """A batch's columns, and the type of each as pandas names it."""
+    return {name: _kind(name, product) for name in needed_columns(product)}
 
 
 def _time_columns(product: Product) -> list[str]:

@@ -11,7 +11,7 @@ from pipelines.jobs import experiment_name
 
 def run_in_process(product: Product, name: str, as_of: str, sweep: bool = False) -> dict[str, Any]:
     """The outcome of an experiment's job. Raises RunFailed with the reason."""
-    from pipelines.definitions import build_definitions
+    from pipelines.products import build_definitions
 
     op = experiment_op(product).name
     config = {

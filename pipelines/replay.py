@@ -180,7 +180,7 @@ def _in_words(entry: Entry) -> str:
 @contextmanager
 def opened_replay(product: Product) -> Iterator[Replay]:
     """A replay that no other process can run at the same time. Raises EvergreenError where one does."""
-    from pipelines.definitions import build_definitions
+    from pipelines.products import build_definitions
 
     with opened_instance() as instance, _only_one(product):
         home = Home(path=str(places.home()))

@@ -28,8 +28,8 @@ from evergreen.promotion import judged
 from evergreen.storage import Store
 from pipelines import places
 from pipelines.cli import main
-from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
+from pipelines.products import build_definitions
 from pipelines.registry import registry_here
 from pipelines.replay import Replay, opened_replay
 from pipelines.resources import Home

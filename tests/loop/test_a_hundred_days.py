@@ -24,8 +24,8 @@ from evergreen.periods import days_between
 from evergreen.promotion import judged
 from pipelines import places, tags
 from pipelines.cli import app
-from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance, prepare_home
+from pipelines.products import build_definitions
 from pipelines.registry import Registry
 from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, copied, failures, tick
 

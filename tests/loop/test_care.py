@@ -32,9 +32,9 @@ from evergreen.summary import summarize_life
 from pipelines import places
 from pipelines.backup import write_backup
 from pipelines.cli import app
-from pipelines.definitions import build_definitions
 from pipelines.doctor import cure, examine_home, load_each, visit
 from pipelines.instance import opened_instance
+from pipelines.products import build_definitions
 from pipelines.registry import Registry
 from pipelines.restore import restore_backup
 from pipelines.retention import prunable, remove

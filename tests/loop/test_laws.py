@@ -26,8 +26,8 @@ from evergreen.periods import Periods
 from evergreen.product_files import overlay
 from evergreen.training import manifest_of, possible_training_ids, read_manifest_rows
 from pipelines import places
-from pipelines.definitions import build_definitions
 from pipelines.instance import opened_instance
+from pipelines.products import build_definitions
 from tests.loop.life import (
     DAILY,
     SHORT,

@@ -1,5 +1,6 @@
 """The code location loads lightly, and holds what DESIGN asks of a product."""
 
+import gc
 import json
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from evergreen.config import Product
+from evergreen.errors import ConfigError
 from evergreen.periods import Periods
 from pipelines import places
 from tests.evergreen.builders import shop
@@ -25,8 +27,21 @@ def test_importing_the_definitions_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
+def test_the_garbage_collector_works_again_once_the_definitions_are_made_also_after_an_error():
+    from pipelines.definitions import made_to_stay
+
+    gc.unfreeze()
+    with made_to_stay():
+        assert not gc.isenabled()
+    assert gc.isenabled() and gc.get_freeze_count() > 0
+    gc.unfreeze()
+    with pytest.raises(ConfigError), made_to_stay():
+        raise ConfigError("a product file breaks a rule")
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+
+
 def test_a_product_is_sixteen_assets_four_jobs_two_schedules_and_five_sensors(tmp_path, monkeypatch):
-    from pipelines.definitions import build_definitions
+    from pipelines.products import build_definitions
 
     (tmp_path / "products").mkdir()
     shutil.copy(places.REPOSITORY / "configs" / "products" / "flights.yaml", tmp_path / "products")
@@ -57,7 +72,7 @@ def test_a_product_is_sixteen_assets_four_jobs_two_schedules_and_five_sensors(tm
 
 def test_a_product_that_declares_them_has_a_shadow_in_its_daily_job_and_an_approval_job(tmp_path, monkeypatch):
     from evergreen.product_files import overlay, read_yaml
-    from pipelines.definitions import build_definitions
+    from pipelines.products import build_definitions
 
     shipped = read_yaml(places.REPOSITORY / "configs" / "products" / "flights.yaml")
     declared = overlay(shipped, {"gates": {"approval": "required"}, "shadow": {"days": 7}})
@@ -101,7 +116,7 @@ def test_twenty_products_stay_legible(tmp_path, monkeypatch):
     """Each has a group of its own with all its assets and no other's, its own owner, and jobs, schedules and sensors by its name;
     every asset says what it is, of which stage, and what the product is for."""
     from evergreen.product_files import read_yaml
-    from pipelines.definitions import build_definitions
+    from pipelines.products import build_definitions
 
     shipped = read_yaml(places.REPOSITORY / "configs" / "products" / "flights.yaml")
     names = [f"product_{number:02}" for number in range(20)]

@@ -35,7 +35,7 @@ from evergreen.migrations import migrated_text
 from evergreen.product_files import load_products
 from own.orders import read
 from pipelines import places
-from pipelines.definitions import build_definitions
+from pipelines.products import build_definitions
 from pipelines.resources import Home
 
 PRODUCTS = load_products(places.configs() / "products")
