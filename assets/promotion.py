@@ -11,6 +11,7 @@ from assets.stage import Stage, table
 from evergreen import gates
 from evergreen.config import Product
 from evergreen.errors import LedgerError
+from evergreen.ladder import AGAINST_PRIOR, unfit_baseline
 from evergreen.ledger import Entry
 from evergreen.model_card import render
 from evergreen.periods import Periods
@@ -46,6 +47,9 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             request = {"requested_by": requested_by, "dagster_run": context.run.run_id}
             entry = ledger.append(stage.decision(day), lambda entries: _decide(stage, home, day, entries, request))
         card = _write_card(stage, home, registry, day, entry)
+        registry.tag_version(
+            product.name, entry["serving"]["baseline"]["version"], "evergreen.ladder", _baseline(entry)
+        )
         registry.project(product.name, serving_now(ledger.entries()))
         yield stage.result("promotion", _shown(entry) | {"model_card": dg.MetadataValue.md(card)})
         for gate in entry["gates"]:
@@ -59,12 +63,14 @@ def _decide(stage: Stage, home: Home, day: date, entries: list[Entry], request: 
     product, store = stage.product, home.store(stage.product)
     report = store.read_document("evaluation_report", day)
     training = store.read_document("training_set", day)
-    judged = gates.judge(gates.evidence_of(report, training), product)
+    evidence = gates.evidence_of(report, training)
+    judged = gates.judge(evidence, product)
     decision = decide(judged)
     records = {
         name: _record(store.read_document(f"{name}_model", day), report["summary"][name], product)
         for name in ("candidate", "baseline")
     }
+    records["baseline"][AGAINST_PRIOR] = gates.against_prior(evidence, product).as_dict()
     refit = None
     if decision.outcome == "promoted" and (refit := training.get("refit")):
         fitted = _refit(store, day, refit)
@@ -138,6 +144,11 @@ def _record(model: dict[str, Any], summary: dict[str, Any], product: Product) ->
     return record | {"threshold": task_of(product).threshold(), "reference_log_loss": summary["log_loss"]}
 
 
+def _baseline(entry: Entry) -> str:
+    """What the newest baseline is for."""
+    return unfit_baseline(entry["serving"]) or "It may serve, under champion and previous."
+
+
 def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:
     numbers = {
         name: gate[name] for name in ("value", "low", "high", "bound", "smallest_effect") if gate[name] is not None
@@ -162,6 +173,7 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
         "effective_from": entry["effective_from"],
         "candidate_version": entry["candidate"]["version"],
         "champion_version": champion["version"] if champion else None,
+        "baseline": _baseline(entry),
         "promoted": int(entry["decision"] == "promoted"),
         "gates": table(
             [{name: gate[name] for name in ("name", "role", "verdict", "sentence")} for gate in entry["gates"]]

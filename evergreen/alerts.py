@@ -12,10 +12,10 @@ import pandas as pd
 
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_block
+from evergreen.ladder import HEURISTIC, RUNGS, first_rung
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, ROLLED_BACK, SENSOR, sentence
-from evergreen.scoring import HEURISTIC, RUNGS
 from evergreen.stages import stages, waiting
 from evergreen.statistics import mean_interval
 from evergreen.tasks import task_of
@@ -114,11 +114,10 @@ def _labels(day: date, coverage: float | None, product: Product) -> Look:
 def _serving(day: date, served_by: str | None, entries: list[Entry]) -> Look:
     if served_by is None:
         return Look([], [_rung_key(rung) for rung in (*RUNGS, HEURISTIC)])
-    serving = entries[-1]["serving"] if entries else {}
-    meant = next((rung for rung in RUNGS if serving.get(rung)), HEURISTIC)
+    meant, version = first_rung(entries[-1]["serving"] if entries else {})
     if served_by == meant:
         return NOTHING
-    what = f"the {served_by} answered on {day}, because the {meant} (version {serving[meant]['version']}) could not"
+    what = f"the {served_by} answered on {day}, because the {meant} (version {version}) could not"
     to_do = "read the check no_rung_failed of that day's predictions: it says what the model did; retrain, or restore the model's files"
     severity: Severity = "critical" if served_by == HEURISTIC else "warning"
     return Look([Condition(_rung_key(served_by), what, str(day), severity, to_do, str(day))], [])

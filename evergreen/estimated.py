@@ -15,7 +15,7 @@ from evergreen.as_of import AsOf
 from evergreen.errors import PartitionCorrupt
 from evergreen.evaluation import ALL_ROWS
 from evergreen.labeling import due_columns
-from evergreen.scoring import HEURISTIC
+from evergreen.ladder import HEURISTIC
 from evergreen.tasks import Floats, Task, task_of
 
 MEASURES = ["expected_cost", "log_loss"]

@@ -10,10 +10,10 @@ import pyarrow.dataset as ds
 from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import NotEnoughEvidence
+from evergreen.ladder import NO_VERSION
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, WAITING, decisions
-from evergreen.scoring import NO_VERSION
 from evergreen.storage import Store
 
 

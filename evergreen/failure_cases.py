@@ -7,7 +7,7 @@ A row becomes a case on the day when it is mature and its label known. Cases are
 import pandas as pd
 
 from evergreen.as_of import AsOf, MatureRows
-from evergreen.scoring import HEURISTIC
+from evergreen.ladder import HEURISTIC
 from evergreen.tasks import task_of
 
 CASE, DUPLICATE, OVER_THE_CAP = "case", "duplicate", "over the cap"

@@ -14,6 +14,7 @@ import pandas as pd
 
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_day
+from evergreen.ladder import AGAINST_PRIOR
 from evergreen.statistics import Interval, mean_interval
 from evergreen.tasks import task_of
 
@@ -191,6 +192,24 @@ def beats_baseline(evidence: Evidence, product: Product) -> Gate:
     if evidence.has_champion and not under:
         sentence += f", {'proven' if proven else 'not proven'} over the nearer (differs by {interval})"
     return Gate("beats_baseline", "hard", verdict, f"{sentence}.", value=float(means["candidate"]), bound=bound)
+
+
+def against_prior(evidence: Evidence, product: Product) -> Gate:
+    """Whether the newest baseline may serve: its mean daily loss lies under the prior's.
+
+    It decides on a rung of the ladder and never on a candidate, so it is not among GATES.
+    """
+    missing = _missing(evidence, product, 1)
+    if missing is not None:
+        return Gate(AGAINST_PRIOR, "hard", "not enough evidence", missing)
+    means = by_day(evidence.card, "log_loss").mean()
+    verdict: Verdict = "pass" if means["baseline"] < means["prior"] else "fail"
+    relation = "under" if verdict == "pass" else "not under"
+    sentence = (
+        f"The {BASELINES[product.baseline.kind]} baseline's {_loss(product)} {means['baseline']:.4f} is {relation} the prior's "
+        f"{means['prior']:.4f}."
+    )
+    return Gate(AGAINST_PRIOR, "hard", verdict, sentence, value=float(means["baseline"]), bound=float(means["prior"]))
 
 
 def good_enough(evidence: Evidence, product: Product) -> Gate:

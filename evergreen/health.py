@@ -13,11 +13,11 @@ import pandas as pd
 from evergreen.as_of import AsOf
 from evergreen.cadence import parse_period
 from evergreen.estimated import Estimate, estimate_newest
+from evergreen.ladder import HEURISTIC
 from evergreen.ledger import Entry
 from evergreen.monitoring import daily_measures
 from evergreen.promotion import serving_as_of
 from evergreen.recipes import recorded_recipe
-from evergreen.scoring import HEURISTIC
 
 SHOWN, WEEK = 28, 7
 IMPORTANCE_NAMES = {

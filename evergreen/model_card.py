@@ -11,6 +11,7 @@ import pandas as pd
 from evergreen.config import Product
 from evergreen.durations import format_duration
 from evergreen.evaluation import ALL_ROWS, by_day
+from evergreen.ladder import unfit_baseline
 from evergreen.ledger import Entry
 from evergreen.product_page import page_of
 from evergreen.promotion import sentence
@@ -32,7 +33,7 @@ def render(entry: Entry, before: dict[str, Any] | None, report: dict[str, Any], 
         _data(entry, product.time.word),
         _metrics(report, product),
         _slices(report, product),
-        _table("Gates", ["gate", "role", "verdict", "what it found"], _gates(entry)),
+        _table("Gates", ["gate", "role", "verdict", "what it found"], _gates(entry)) + _below(entry),
         _limits(entry, report, product),
         _changes(candidate, before),
     ]
@@ -109,6 +110,12 @@ def _slices(report: dict[str, Any], product: Product) -> str:
 
 def _gates(entry: Entry) -> Iterable[list[str]]:
     return ([gate["name"], gate["role"], gate["verdict"], gate["sentence"]] for gate in entry["gates"])
+
+
+def _below(entry: Entry) -> str:
+    """What is to know of the ladder under this version; empty where the baseline has its rung."""
+    unfit = unfit_baseline(entry["serving"])
+    return f"\n\nUnder it on the ladder the heuristic answers, and not the baseline: {unfit}" if unfit else ""
 
 
 def _limits(entry: Entry, report: dict[str, Any], product: Product) -> str:

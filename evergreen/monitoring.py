@@ -12,8 +12,8 @@ from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_block, pooled, score_card
 from evergreen.labeling import due_columns
+from evergreen.ladder import HEURISTIC
 from evergreen.periods import Periods
-from evergreen.scoring import HEURISTIC
 from evergreen.tasks import task_of
 
 SCORERS = {"served": "score", "baseline": "score_baseline", "previous": "score_previous", "first": "score_first"}

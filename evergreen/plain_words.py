@@ -11,6 +11,7 @@ from evergreen.as_of import first_served_day
 from evergreen.cadence import Cadence, parse_period
 from evergreen.config import Product
 from evergreen.health import Health, serves_today
+from evergreen.ladder import unfit_baseline
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import sentence
@@ -97,7 +98,9 @@ def beside_yardsticks(health: Health, product: Product) -> str:
     if "served" not in costs or not others or len(costs) < 2:
         return "Not enough evidence yet to compare with the simple baseline and with never retraining."
     parts = [_against(costs.served.mean() - costs[name].mean(), YARDSTICKS[name], product) for name in others]
-    return f"On the {_judged(len(costs), product)} that all were measured on, a prediction cost {' and '.join(parts)}."
+    said = f"On the {_judged(len(costs), product)} that all were measured on, a prediction cost {' and '.join(parts)}."
+    unfit = unfit_baseline(health.entries[-1]["serving"]) if health.entries else None
+    return f"{said} The simple baseline itself would not serve: {unfit}" if unfit else said
 
 
 def changes(health: Health, product: Product) -> list[str]:

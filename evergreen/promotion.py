@@ -15,6 +15,7 @@ from typing import Any
 from evergreen.cadence import parse_period
 from evergreen.errors import LedgerError
 from evergreen.gates import Gate
+from evergreen.ladder import first_rung, unfit_baseline
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.tasks import Prior
@@ -50,8 +51,8 @@ def sentence(entry: Entry) -> str:
 
 
 def _rolled_back(entry: Entry) -> str:
-    champion = entry["serving"]["champion"]
-    back = f"version {champion['version']} serves again" if champion else "the baseline serves"
+    rung, version = first_rung(entry["serving"])
+    back = f"version {version} serves again" if rung == "champion" else f"the {rung} serves"
     return f"{back} instead of version {entry['withdrawn']}"
 
 
@@ -63,6 +64,8 @@ def _promoted(entry: Entry) -> str:
 def _not_promoted(entry: Entry) -> str:
     champion = entry["serving"]["champion"]
     stays = f"version {champion['version']} stays champion" if champion else "there is still no champion"
+    if not champion and unfit_baseline(entry["serving"]):
+        stays += ", and the heuristic answers: the baseline is not known to beat it"
     fates = {
         IN_SHADOW: "scores beside the champion before it may replace it",
         AWAITING: "waits for a person's yes or no",
@@ -124,8 +127,8 @@ def serving_after(
     """The serving state that follows a decision.
 
     A state maps each of ROLES, and of the roles in WAITING, to a model record or None, `base_rate` to the heuristic's answer, and
-    `withdrawn` to the versions that were rolled back. The newest baseline always takes its place; the first champion ever stays
-    as the yardstick of never retraining.
+    `withdrawn` to the versions that were rolled back. The newest baseline always takes its place, and `evergreen.ladder` says
+    whether it serves from there; the first champion ever stays as the yardstick of never retraining.
     """
     state = {role: before.get(role) for role in (*ROLES, *WAITING.values())}
     state |= {"withdrawn": before.get("withdrawn", []), "baseline": baseline, "base_rate": base_rate}

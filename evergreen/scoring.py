@@ -14,12 +14,9 @@ from evergreen.config import Product
 from evergreen.errors import ModelError
 from evergreen.heuristics import answer_by_rules
 from evergreen.labeling import due_times
+from evergreen.ladder import HEURISTIC, NO_VERSION, standing
 from evergreen.promotion import ROLES
 from evergreen.tasks import Floats, task_of
-
-RUNGS = ("champion", "previous", "baseline")
-HEURISTIC = "heuristic"
-NO_VERSION = 0
 
 Table = pd.DataFrame | wide.Parts
 Predict = Callable[[dict[str, Any], Any], Floats]
@@ -54,10 +51,7 @@ def ask_models(rows: Table, serving: dict[str, Any], predict: Predict, product: 
 def score_by_ladder(rows: Table, serving: dict[str, Any], answers: Mapping[int, Answer], product: Product) -> Scored:
     """The answer of the first rung whose model gave sound scores; the heuristic's where none did."""
     failures: list[str] = []
-    for rung in RUNGS:
-        record = serving.get(rung)
-        if record is None:
-            continue
+    for rung, record in standing(serving).items():
         scores, failure = answers[record["version"]]
         if scores is not None:
             return Scored(scores, rung, record, failures)

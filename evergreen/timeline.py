@@ -7,9 +7,9 @@ from typing import Any
 
 from evergreen.cadence import just_before, parse_period
 from evergreen.errors import LedgerError
+from evergreen.ladder import HEURISTIC, NO_VERSION, first_rung
 from evergreen.ledger import Entry
 from evergreen.promotion import asked_for_by, sentence
-from evergreen.scoring import HEURISTIC, NO_VERSION
 from evergreen.storage import Store
 
 Server = tuple[str, int]
@@ -57,20 +57,14 @@ def _moves(entries: list[Entry]) -> list[tuple[date, Server, Entry]]:
     moves: list[tuple[date, Server, Entry]] = []
     current, cause = (HEURISTIC, NO_VERSION), None
     for number, entry in enumerate(entries):
-        server = _server(entry)
-        cause = entry if cause is None or server != _server(cause) else cause
+        server = first_rung(entry["serving"])
+        cause = entry if cause is None or server != first_rung(cause["serving"]) else cause
         following = entries[number + 1] if number + 1 < len(entries) else None
         overtaken = following is not None and following["effective_from"] == entry["effective_from"]
         if not overtaken and server != current:
             moves.append((parse_period(entry["effective_from"]), server, cause))
             current = server
     return moves
-
-
-def _server(entry: Entry) -> Server:
-    serving = entry["serving"]
-    role = "champion" if serving["champion"] else "baseline"
-    return role, serving[role]["version"]
 
 
 def _answered(store: Store, known: set[str]) -> dict[date, Server]:

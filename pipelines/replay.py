@@ -18,10 +18,12 @@ from croniter import croniter
 
 from evergreen.config import FilesSource, Product, TableSource
 from evergreen.errors import EvergreenError
+from evergreen.ladder import first_rung
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import ROLLED_BACK, serving_as_of
 from evergreen.sources import import_function
+from evergreen.timeline import server_name
 from pipelines import places, tags
 from pipelines.failures import RunFailed, explain_failure
 from pipelines.instance import close_interrupted_runs, days_left, opened_instance, succeeded
@@ -94,10 +96,7 @@ class Replay:
         entry = serving_as_of(self.home.promotions(self.product).entries(), day)
         if entry is None:
             return "heuristic"
-        champion = entry["serving"]["champion"]
-        return (
-            f"champion v{champion['version']}" if champion else f"baseline v{entry['serving']['baseline']['version']}"
-        )
+        return server_name(first_rung(entry["serving"]))
 
     def _live_through(self, day: date) -> list[str]:
         """Carry out what the ticks after a day's end ask for; returns what happened beyond the daily run."""

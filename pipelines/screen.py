@@ -15,6 +15,7 @@ from evergreen.as_of import AsOf, first_served_day
 from evergreen.config import Product
 from evergreen.explain import Explanation
 from evergreen.incidents import last_sent, open_incidents, shown
+from evergreen.ladder import HEURISTIC, unfit_baseline
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.promotion import ROLLED_BACK, decisions, sentence, serving_as_of
 from evergreen.stages import Stage, Waiting, stages, waiting
@@ -166,7 +167,9 @@ def print_alerts(product: Product, home: Home) -> None:
 def _serving(product: Product, entry: dict[str, Any] | None) -> str:
     if entry is None:
         return f"the heuristic, until {first_served_day(product)} at the earliest: too few mature {product.time.word}s to train and judge"
-    champion = entry["serving"]["champion"]
+    champion, unfit = entry["serving"]["champion"], unfit_baseline(entry["serving"])
+    if champion is None and unfit:
+        return f"the heuristic: there is no champion, and the baseline may not serve. {unfit}"
     if champion is None:
         return f"the baseline, v{entry['serving']['baseline']['version']}: there is no champion"
     return f"champion v{champion['version']}, trained through {champion['trained_through']}, decided as of {champion['as_of']}"
@@ -205,6 +208,9 @@ def print_explanation(found: Explanation, product: Product) -> None:
         served.add(
             f"ledger: entry {state['number']} ({state['key']}: {state['decision']}), from {state['effective_from']} on"
         )
+        unfit = unfit_baseline(state["serving"])
+        if unfit and made["served_by"] == HEURISTIC:
+            served.add(f"the baseline, version {state['serving']['baseline']['version']}, may not serve: {unfit}")
     if found.model:
         model = served.add(f"model: MLflow run {found.model['run_id']}, file sha256 {found.model['digest'][:16]}")
         model.add(

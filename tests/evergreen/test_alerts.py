@@ -12,6 +12,7 @@ from tests.evergreen.builders import day, shop
 
 TODAY = day(20)
 MODELS = {"champion": {"version": 3}, "previous": {"version": 2}, "baseline": {"version": 1}}
+UNFIT = {"version": 1, "against_prior": {"verdict": "fail", "sentence": "It is not under the prior's."}}
 RUNGS_UNJUDGED = ["served_by/champion", "served_by/previous", "served_by/baseline", "served_by/heuristic"]
 
 
@@ -85,6 +86,7 @@ def test_missing_labels_are_told_and_no_due_day_says_nothing(coverage, holds, un
         ("heuristic", MODELS, [("served_by/heuristic", "critical")]),
         ("baseline", {"champion": None, "baseline": {"version": 1}}, []),
         ("heuristic", {"champion": None, "baseline": {"version": 1}}, [("served_by/heuristic", "critical")]),
+        ("heuristic", {"champion": None, "baseline": UNFIT}, []),
         ("heuristic", {}, []),
     ],
 )

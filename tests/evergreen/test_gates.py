@@ -146,6 +146,32 @@ def test_beats_baseline(candidate, baseline, prior, verdict):
     assert gate.bound == pytest.approx(min(baseline[0], prior[0]))
 
 
+@pytest.mark.parametrize(
+    ("baseline", "prior", "coverage", "verdict"),
+    [
+        ([0.5, 0.6], [0.6, 0.6], 1.0, "pass"),
+        ([0.4, 0.7], [0.6, 0.6], 1.0, "pass"),
+        ([0.6, 0.6], [0.6, 0.6], 1.0, "fail"),
+        ([0.5, 0.9], [0.6, 0.6], 1.0, "fail"),
+        ([0.5, 0.5], [0.6, 0.6], 0.5, NOT_ENOUGH),
+        ([0.5, 0.5], [0.6, 0.6], None, NOT_ENOUGH),
+    ],
+    ids=["under", "under on the mean day", "tie", "over", "labels are missing", "no mature row"],
+)
+def test_a_baseline_is_judged_against_the_prior(baseline, prior, coverage, verdict):
+    """Whatever the candidate is worth; and no candidate is decided by it."""
+    gate = gates.against_prior(evidence([0.1, 0.1], baseline=baseline, prior=prior, coverage=coverage), shop())
+    assert gate.verdict == verdict
+    assert gate.name not in {one.__name__ for one in gates.GATES}
+    if verdict != NOT_ENOUGH:
+        assert (gate.value, gate.bound) == pytest.approx((sum(baseline) / 2, 0.6))
+
+
+def test_without_a_judging_row_a_baseline_is_not_found_to_be_under_the_prior():
+    empty = replace(evidence([0.5]), card=evidence([0.5]).card.iloc[:0])
+    assert gates.against_prior(empty, shop()).verdict == NOT_ENOUGH
+
+
 COSTLY, CHEAP = [1.9, 2.0, 2.1], [0.9, 1.0, 1.1]
 
 

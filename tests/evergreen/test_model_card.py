@@ -64,5 +64,12 @@ def test_a_refitted_versions_card_says_what_it_learnt_from_and_what_was_judged()
     )
 
 
+def test_a_card_says_where_the_heuristic_stands_in_for_the_baseline():
+    weak = {"version": 1, "against_prior": {"verdict": "fail", "sentence": "The linear baseline's loss is not under."}}
+    card = render(ENTRY | {"serving": ENTRY["serving"] | {"baseline": weak}}, OLD, REPORT, shop())
+    assert "the heuristic answers, and not the baseline: The linear baseline's loss is not under." in card
+    assert "the heuristic answers" not in render(ENTRY, OLD, REPORT, shop())
+
+
 def test_the_first_version_has_nothing_to_differ_from():
     assert "There was no champion before it." in render(ENTRY, None, REPORT, shop())

@@ -16,6 +16,8 @@ from tests.evergreen.builders import day, shop
 
 OLD, NEW, BASELINE, FIRST = {"version": 3}, {"version": 9}, {"version": 8}, {"version": 1}
 
+UNFIT = BASELINE | {"against_prior": {"verdict": "fail", "sentence": "It is not under the prior's."}}
+
 
 def gates(**verdicts):
     roles = {"reloads": "hard", "comparison": "primary"}
@@ -124,6 +126,9 @@ def test_without_a_decision_nobody_serves():
          "asked for by a trigger (drift)."),
         ("held", "comparison", "schedule", {"champion": None, "previous": None},
          "Held: version 9 does not pass comparison, there is still no champion; refresh: judged; asked for by the schedule."),
+        ("held", "comparison", "schedule", {"champion": None, "previous": None, "baseline": UNFIT},
+         "Held: version 9 does not pass comparison, there is still no champion, and the heuristic answers: the baseline is not "
+         "known to beat it; refresh: judged; asked for by the schedule."),
     ],
 )  # fmt: skip
 def test_a_decision_reads_like_a_sentence(outcome, gate, asked, serving, said):

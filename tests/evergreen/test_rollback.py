@@ -96,6 +96,18 @@ def test_what_cannot_be_put_back_is_refused_with_what_can(entries, to, message):
         choose(entries, to)
 
 
+def test_back_to_a_baseline_that_may_not_serve_is_back_to_the_heuristic():
+    entries = life(1, 2)
+    entries[-1]["serving"]["baseline"] |= {
+        "against_prior": {"verdict": "fail", "sentence": "It is not under the prior's."}
+    }
+    assert choose(entries, 90) == 90
+    entry = {"kind": "rollback", "decision": "rolled back", "serving": state_after(entries, 90), "withdrawn": 2}
+    assert sentence(entry | {"reason": "Wrong.", "requested_by": "hand (ann)"}) == (
+        "Rolled back: the heuristic serves instead of version 2; Wrong; asked for by hand (ann)."
+    )
+
+
 def test_a_rollback_is_no_decision_of_its_day():
     """A retrain as of a day before the rollback is still to be decided; one before a decision is not."""
     entries = life(1, 2, 3)

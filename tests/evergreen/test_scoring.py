@@ -70,12 +70,18 @@ def test_the_first_rung_with_sound_scores_answers_and_every_failure_is_told(rows
         ({"champion": None, "previous": None, "baseline": None, "first": None, "base_rate": 0.4}, "heuristic", 0.4),
         ({"champion": None, "baseline": {"version": 1}, "base_rate": 0.4}, "baseline", 0.1),
         ({"first": {"version": 9}}, "heuristic", 0.25),
+        (
+            {"baseline": {"version": 1, "against_prior": {"verdict": "fail", "sentence": ""}}, "base_rate": 0.4},
+            "heuristic",
+            0.4,
+        ),
     ],
     ids=[
         "before the first decision: the declared prior",
         "no model: the base rate",
         "an empty rung",
         "a yardstick never serves",
+        "nor does a baseline that is not under the prior",
     ],
 )
 def test_a_rung_without_a_model_is_no_failure(rows, serving, rung, score):
