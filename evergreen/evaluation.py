@@ -1,6 +1,6 @@
 """Measuring models: one score card, used by the judge, by monitoring and by experiments alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -62,6 +62,15 @@ def slice_names(column: str, values: Any) -> pd.Series:
     return column + "=" + named.astype("str").fillna("missing")
 
 
+def by_slice(rows: pd.DataFrame, columns: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """The rows of each slice of some columns, by its name."""
+    return {
+        str(name): part
+        for column in columns
+        for name, part in rows.groupby(slice_names(column, rows[column]).to_numpy())
+    }
+
+
 def of_slice(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """The rows of one slice, by its name."""
     column = name.split("=", 1)[0]
@@ -104,9 +113,15 @@ def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str,
     }
 
 
-def by_day(card: pd.DataFrame, measure: str, slice_name: str = ALL_ROWS) -> pd.DataFrame:
-    """A score card as one column a scorer and one line a day."""
-    return card[card.slice == slice_name].pivot(index="day", columns="scorer", values=measure).sort_index()
+def by_day(card: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A score card's whole days, as one column a scorer and one line a day."""
+    return card[card.slice == ALL_ROWS].pivot(index="day", columns="scorer", values=measure).sort_index()
+
+
+def by_slice_and_day(card: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:
+    """What `by_day` gives of whole days, of every slice by its name."""
+    days = card.pivot(index=["slice", "day"], columns="scorer", values=measure)
+    return {str(name): part.droplevel("slice") for name, part in days.groupby(level="slice")}
 
 
 def by_block(values: pd.Series, rows: pd.Series, periods: Periods) -> pd.Series:

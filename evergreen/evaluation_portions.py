@@ -7,7 +7,7 @@ import pandas as pd
 
 from evergreen.as_of import AsOf
 from evergreen.config import Product
-from evergreen.evaluation import by_day, of_slice, refuse_overlap, score_card, summarize
+from evergreen.evaluation import by_day, by_slice, refuse_overlap, score_card, summarize
 from evergreen.evaluation_sets import of_line, read_cases, read_portion
 from evergreen.statistics import Interval, mean_interval
 from evergreen.tasks import Floats, task_of
@@ -97,8 +97,9 @@ def measure_slices(
     Both tables have `label` and the candidate's scores.
     """
     lines, task = [], task_of(product)
+    held = by_slice(fresh, product.evaluation.slices)
     for line in portion["slices"]:
-        rows = pd.concat([of_slice(fresh, line["slice"]), of_line(golden, line)])
+        rows = pd.concat([held.get(line["slice"], fresh[:0]), of_line(golden, line)])
         card = task.measure_rows(rows.label.to_numpy(), task.from_table(rows))
         enough = len(card) >= product.evaluation.slice_rows_at_least
         means = {name: float(card[name].mean()) if enough else None for name in ("log_loss", "expected_cost")}

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evergreen.config import Product
-from evergreen.evaluation import ALL_ROWS, by_day
+from evergreen.evaluation import ALL_ROWS, by_day, by_slice_and_day
 from evergreen.ladder import AGAINST_PRIOR
 from evergreen.statistics import Interval, mean_interval
 from evergreen.tasks import task_of
@@ -321,10 +321,8 @@ def ranking(evidence: Evidence, product: Product) -> Gate:
 
 def slices(evidence: Evidence, product: Product) -> Gate:
     """No slice with enough rows is proven worse than under the champion, corrected for how often harm is looked for."""
-    looks = _looks(evidence, product)
-    intervals = {
-        name: _paired(evidence, product, "log_loss", name, looks) for name in _judgeable_slices(evidence, product)
-    }
+    days, looks = by_slice_and_day(evidence.card, "log_loss"), _looks(evidence, product)
+    intervals = {name: _difference(days[name], product, looks) for name in _judgeable_slices(evidence, product)}
     judged = {name: interval for name, interval in intervals.items() if interval is not None}
     if not judged:
         return Gate(
@@ -475,11 +473,12 @@ def _missing(evidence: Evidence, product: Product, days_needed: int) -> str | No
     return None
 
 
-def _paired(
-    evidence: Evidence, product: Product, measure: str, slice_name: str = ALL_ROWS, looks: int = 1
-) -> Interval | None:
+def _paired(evidence: Evidence, product: Product, measure: str, looks: int = 1) -> Interval | None:
+    return _difference(by_day(evidence.card, measure), product, looks)
+
+
+def _difference(days: pd.DataFrame, product: Product, looks: int) -> Interval | None:
     """The interval of the daily difference, candidate minus champion, on days that both scored."""
-    days = by_day(evidence.card, measure, slice_name)
     if not {"candidate", "champion"} <= set(days.columns):
         return None
     difference = (days.candidate - days.champion).dropna()

@@ -28,6 +28,7 @@ class OpenEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -39,6 +40,12 @@ class OpenEventLog(SqliteEventLogStorage):
 
     def index_connection(self) -> Any:
         return self._begun(INDEX)
+
+    def has_table(self, table_name: str) -> bool:
+        """Dagster asks 20 times a run, each time through a connection of its own; what is there stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def dispose(self) -> None:
         self._close_all_but()

@@ -184,10 +184,7 @@ def opened_replay(product: Product) -> Iterator[Replay]:
     with opened_instance() as instance, _only_one(product):
         home = Home(path=str(places.home()))
         registry = Registry(home=str(places.home()), tracking_uri=places.tracking_uri())
-        try:
-            yield Replay(product, build_definitions(), instance, home, registry)
-        finally:
-            gc.unfreeze()
+        yield Replay(product, build_definitions(), instance, home, registry)
 
 
 def _keep_what_is_loaded() -> None:

@@ -7,6 +7,7 @@ import pytest
 from evergreen.errors import OverlapError
 from evergreen.evaluation import (
     by_day,
+    by_slice_and_day,
     calibration_curve,
     daily_ranking,
     of_slice,
@@ -76,7 +77,7 @@ def test_by_day_has_a_column_a_scorer_and_a_line_a_day():
         [ONE, 2.0, 1.333],
         [TWO, 2.0, 10.0],
     ]
-    assert by_day(card, "rows", "color=red").to_dict("list") == {"always": [2], "model": [2]}
+    assert by_slice_and_day(card, "rows")["color=red"].to_dict("list") == {"always": [2], "model": [2]}
 
 
 def test_the_daily_ranking_leaves_out_a_day_of_one_class():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evergreen.product_files import overlay
+from tests.loop.care import Kept, Restored, keep_a_life
 from tests.loop.life import DAILY, HUNDRED, SHORT, Loop, enter, loop_in, make_loop
 from tests.sharing import shared
 
@@ -53,3 +54,23 @@ def hundred_days(_hundred_days: Loop, monkeypatch: pytest.MonkeyPatch) -> Loop:
     """
     enter(_hundred_days.folder, monkeypatch)
     return _hundred_days
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory, landing: Path) -> Kept:
+    with shared(tmp_path_factory, "kept") as folder:
+        if not (folder / "lived").exists():
+            keep_a_life(folder, landing)
+            (folder / "lived").touch()
+    return Kept(folder / "backup.tar.gz", folder / "life" / "configs")
+
+
+@pytest.fixture(scope="session")
+def _restored(tmp_path_factory: pytest.TempPathFactory, kept: Kept) -> Restored:
+    return Restored(kept, tmp_path_factory.mktemp("restored"))
+
+
+@pytest.fixture
+def restored(_restored: Restored, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """A life restored from its backup; a test may damage it."""
+    return _restored.anew(monkeypatch)

@@ -55,12 +55,12 @@ DAILY = {
 }
 HUNDRED = {
     "training": {"at_least": "7d", "model": {"n_estimators": 20}},
-    "evaluation": {"window": "7d"},
+    "evaluation": {"window": "14d"},
     "gates": {"change": {"days": "14d"}, "disabled": ["new_process"]},
     "retraining": {"triggers": [{"kind": "performance"}, {"kind": "staleness"}]},
     "rollback": {"automatic": False},
 }
-"""The product as it is shipped, with less to compute; 2013-01-15 is the first day that can be decided."""
+"""The product as it is shipped, with less to compute; 2013-01-22 is the first day that can be decided."""
 
 
 @dataclass

@@ -30,7 +30,7 @@ from pipelines.registry import Registry
 from tests.loop.life import TABLES_OF_A_DAY, Loop, assert_decisions, copied, failures, tick
 
 FOUR_WEEKS, EIGHT_WEEKS, LAST = date(2013, 1, 28), date(2013, 2, 25), "2013-04-10"
-DAILY = [str(day) for day in days_between(date(2013, 1, 15), FOUR_WEEKS)]
+DAILY = [str(day) for day in days_between(date(2013, 1, 22), FOUR_WEEKS)]
 SUNDAYS = [str(day) for day in days_between(FOUR_WEEKS, EIGHT_WEEKS) if day.weekday() == 6]
 BY_AGE = "2013-03-27"  # the newest training is more than 30 days old
 

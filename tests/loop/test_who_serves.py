@@ -214,23 +214,39 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("how", BREAKS)
-def test_a_broken_champion_is_answered_for_told_once_and_nothing_is_promoted_on_it(ten_days, monkeypatch, how):
-    loop, (damage, behave, said) = ten_days, BREAKS[how]
+def break_champion(loop: Loop, monkeypatch: pytest.MonkeyPatch, how: str) -> str:
+    """The champion is broken from now on; returns what is said about it."""
+    damage, behave, said = BREAKS[how]
     if damage:
         damage(loop, "champion")
     else:
         champion = registry_here().load("flights", loop.decisions[-1]["serving"]["champion"])
         break_model(monkeypatch, champion, behave)
+    return said
 
-    with loop.opened() as replay:
-        assert execute(replay, "daily", NEXT).success
-        assert execute(replay, "retrain", NEXT).success
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_broken_champion_is_answered_for_and_told_once(ten_days, monkeypatch, how):
+    loop = ten_days
+    break_champion(loop, monkeypatch, how)
+
+    assert loop.run_again("daily", NEXT).success
 
     made = answered(loop, NEXT)
     assert set(made.served_by + made.version.astype(str)) == {"previous5"} and made.score.notna().all()
     look = Look.from_dict(loop.store.read_document("conditions", date.fromisoformat(NEXT)))
     assert [condition.key for condition in look.holding] == ["served_by/previous"]
+
+
+@pytest.mark.parametrize("how", ["a changed file", "a model that hangs"])
+def test_nothing_is_promoted_on_a_broken_champion(ten_days, monkeypatch, how):
+    """The judge asks a model as scoring does; in what other ways it can break is scoring's own test."""
+    loop = ten_days
+    said = break_champion(loop, monkeypatch, how)
+
+    assert loop.run_again("daily", NEXT).success
+    assert loop.run_again("retrain", NEXT).success
+
     decided = loop.decisions[-1]
     assert decided["as_of"] == NEXT and decided["decision"] != "promoted"
     assert decided["serving"]["champion"]["version"] == 2
