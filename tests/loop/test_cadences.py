@@ -1,5 +1,6 @@
-"""Products that do not live by days: months from one table, in one of which nothing happened, and hours."""
+"""Products that do not live by days: months from one table, in one of which nothing happened, weeks and hours."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from evergreen.cadence import parse_period
 from evergreen.product_files import load_product, overlay
 from pipelines.replay import opened_replay
 from tests.evergreen.builders import SHOP
-from tests.loop.life import NO_NEW_PROCESS, UNTIMED, Loop, Told, evergreen
+from tests.loop.life import NO_NEW_PROCESS, UNTIMED, Loop, Told, evergreen, unlived
 
 MONTHLY = {
     "time": {"cadence": "monthly", "start": "2024-01-17", "end": "2024-12-31"},
@@ -27,6 +28,13 @@ HOURLY = {
     "label": {"matures_after": "30m"},
     "training": {"at_least": "1d", "refit_on_promotion": False},
     "evaluation": {"window": "24h"},
+}
+
+WEEKLY = {
+    "time": {"cadence": "weekly", "start": "2024-01-03"},
+    "label": {"matures_after": "1d"},
+    "training": {"at_least": "3w", "refit_on_promotion": False},
+    "evaluation": {"window": "2w"},
 }
 
 
@@ -52,6 +60,7 @@ def live(
     """The shop on a table of its own, from its start to the end of a period."""
     path = folder / "configs" / "products" / "shop.yaml"
     path.parent.mkdir(parents=True)
+    shutil.copytree(unlived(), folder / "home")
     table.to_csv(folder / "orders.csv", index=False)
     source = {"kind": "table", "path": str(folder / "orders.csv"), "known_after": "10m"}
     content = SHOP | {"training": {"model": {"kind": "xgboost", "n_estimators": 20, "max_depth": 3}}}
@@ -109,3 +118,20 @@ def test_hours(tmp_path, monkeypatch):
     judged = store.read("performance", second)
     assert set(judged.day) == {pd.Timestamp("2024-01-01T01:00")}
     assert "<h1>shop, Monday 1 January 2024, 02:00</h1>" in (store.root / "reports" / "2024-01-01T02.html").read_text()
+
+
+def test_weeks(tmp_path, monkeypatch):
+    """They begin on Mondays, wherever in a week the product starts. Sunday night's orders fall due a week later."""
+    days = pd.to_datetime(["2024-01-01T09:00", "2024-01-07T23:55", "2024-01-09T09:00", "2024-01-18T09:00"])
+    loop = live(tmp_path, monkeypatch, orders(days, 5), WEEKLY, "2024-01-21")
+    store = loop.store
+    weeks = store.days("predictions")
+    assert [str(week) for week in weeks] == ["2024-01-01", "2024-01-08", "2024-01-15"]
+    assert [store.rows("predictions", [week]) for week in weeks] == [10, 5, 5]
+    assert [store.rows("labels", [week]) for week in weeks] == [5, 10, 5]
+    judged = [sorted(set(store.read("performance", week).day.astype("str"))) for week in weeks]
+    assert judged == [[], ["2024-01-01", "2024-01-08"], ["2024-01-15"]]
+    page = (store.root / "reports" / "2024-01-15.html").read_text()
+    assert "<h1>shop, week of Monday 15 January 2024</h1>" in page
+    assert "Cost, newest judged week:" in page
+    assert "until 2024-02-" in " ".join(evergreen("status", "shop", columns=200).stdout.split())

@@ -1,6 +1,8 @@
-"""A regression and a multiclass product through the whole loop, once each: real flights, one retrain, every table and page."""
+"""A regression and a multiclass product through the whole loop, once each: real flights, one retrain, every table and page, a shadow
+and a rollback."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,11 +15,13 @@ import yaml
 from mlflow import MlflowClient
 
 from evergreen.periods import days_between
-from evergreen.product_files import load_product
+from evergreen.product_files import load_product, overlay
+from evergreen.promotion import judged, serving_after
+from evergreen.tasks import task_of
 from pipelines import places
-from tests.loop.life import NO_NEW_PROCESS, UNTIMED, Loop, enter, evergreen
+from tests.loop.life import NO_NEW_PROCESS, UNTIMED, Loop, enter, evergreen, unlived
 
-FIRST, DECIDED, SERVED, LAST = (date(2013, 1, number) for number in (1, 5, 6, 7))
+FIRST, DECIDED, SERVED, LAST, BESIDE, AGAIN = (date(2013, 1, number) for number in (1, 5, 6, 7, 8, 9))
 EVERY = 4
 """One flight of so many: enough to learn from, and quick."""
 OF_BINARY = ("If so", "Always acting", "happened", "base rate", "threshold")
@@ -32,6 +36,8 @@ SHARED: dict[str, Any] = {
     "retraining": {"schedule": "0 3 6 1 *"},
     **NO_NEW_PROCESS,
 }  # fmt: skip
+IN_SHADOW = {"shadow": {"days": 1, "psi": 100}, "gates": {"worse_at_most": 100}}
+"""Whatever the model in shadow is worth, it serves after a day."""
 LABEL = {"known_at": "outcome_at", "matures_after": "1d"}
 AIR_TIME = SHARED | {
     "name": "air_time",
@@ -60,14 +66,18 @@ STATUS = SHARED | {
         "good_enough": {"metric": "expected_cost", "at_most": 10},
     },
     "label": {**LABEL, "value": "status", "classes": ["on time", "late", "cancelled"]},
-    "training": {"at_least": "2d", "model": {"kind": "xgboost", "n_estimators": 10, "max_depth": 2}},
+    "training": {
+        "at_least": "2d",
+        "refit_on_promotion": False,
+        "model": {"kind": "xgboost", "n_estimators": 10, "max_depth": 2},
+    },
     "heuristic": {"before_training": {"on time": 0.7, "late": 0.25, "cancelled": 0.05}},
 }
 
 
 def deliver(landing: Path, folder: Path) -> None:
     """Some of the real flights of the first days, and what became of each in one word."""
-    for day in days_between(FIRST, LAST):
+    for day in days_between(FIRST, AGAIN):
         for kind in ("events", "outcomes"):
             rows = pd.read_parquet(landing / kind / f"{day}.parquet")
             chosen = rows[pd.util.hash_array(rows.flight_id.to_numpy(dtype=object)) % EVERY == 0]
@@ -79,15 +89,32 @@ def deliver(landing: Path, folder: Path) -> None:
 
 
 def live(folder: Path, landing: Path, product: dict[str, Any]) -> Loop:
-    """A product of its own, a week old, with one decision."""
+    """A product of its own, a week old: a champion from the sixth day on, and the baseline in its shadow."""
     deliver(landing, folder / "landing")
     source = {kind: str(folder / "landing" / kind / "{day}.parquet") for kind in ("events", "outcomes")}
     path = folder / "configs" / "products" / f"{product['name']}.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text(yaml.safe_dump(product | {"source": {"kind": "files", **source}}))
+    shutil.copytree(unlived(), folder / "home")
+    content = product | {"source": {"kind": "files", **source}}
+    path.write_text(yaml.safe_dump(content))
+    Loop(folder, load_product(path)).live(str(DECIDED))
+    path.write_text(yaml.safe_dump(overlay(content, IN_SHADOW)))
     loop = Loop(folder, load_product(path))
+    put_in_shadow(loop)
     loop.live(str(LAST))
     return loop
+
+
+def put_in_shadow(loop: Loop) -> None:
+    """As if the baseline had been a candidate, and had passed the gates beside the champion."""
+    [decided] = loop.decisions
+    told = {name: decided[name] for name in decided if name not in ("number", "key", "previous", "digest")}
+    serving, baseline = decided["serving"], decided["serving"]["baseline"]
+    after = serving_after("in shadow", serving, baseline, baseline, serving["base_rate"])
+    measured = {"value": 0.0, "low": -0.1, "high": 0.1}
+    told |= {"decision": "in shadow", "candidate": baseline, "serving": after}
+    told |= {"gates": [gate | measured if gate["name"] == "comparison" else gate for gate in decided["gates"]]}
+    loop.home.promotions(loop.product).append(f"{loop.product.name}/beside", told)
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +145,9 @@ def page(loop: Loop) -> str:
 
 def pictures(loop: Loop) -> set[str]:
     """What was drawn of the candidate."""
-    run = loop.decisions[0]["candidate"]["twin"]["run_id"]
-    return {Path(file.path).stem for file in MlflowClient(places.tracking_uri()).list_artifacts(run)}
+    run = judged(loop.decisions[0]["candidate"])["run_id"]
+    files = [Path(file.path) for file in MlflowClient(places.tracking_uri()).list_artifacts(run)]
+    return {file.stem for file in files if file.suffix != ".md"}
 
 
 def told(loop: Loop) -> str:
@@ -156,9 +184,10 @@ def test_a_number_goes_from_its_label_to_the_report(air_time):
     assert line.log_loss == pytest.approx(((over / 90) ** 2 / 2).mean())
     assert line.calibration_gap == pytest.approx(abs(over.mean()) / 90)
 
-    (decision,) = air_time.decisions
+    decision = air_time.decisions[0]
     assert (decision["as_of"], decision["decision"]) == (str(DECIDED), "promoted")
     assert decision["serving"]["base_rate"] == pytest.approx(140, abs=30)
+    assert decision["serving"]["baseline"]["against_prior"]["verdict"] == "fail", "two days are too few for its groups"
     assert pictures(air_time) == {"importances", "predicted_observed", "errors"}
     text = page(air_time)
     for words in (
@@ -169,7 +198,13 @@ def test_a_number_goes_from_its_label_to_the_report(air_time):
         "seasonal-naive baseline's",
     ):
         assert words in text.replace("&#39;", "'")
-    for words in ("concordance", "mean absolute error", "Squared loss", "load fuel for so many minutes; made for"):
+    for words in (
+        "the heuristic answers, and not the baseline: The seasonal-naive baseline's",
+        "concordance",
+        "mean absolute error",
+        "Squared loss",
+        "load fuel for so many minutes; made for",
+    ):
         assert words in told(air_time)
 
 
@@ -192,7 +227,7 @@ def test_a_class_goes_from_its_label_to_the_report(status):
     assert line.label == pytest.approx((truth == decided).mean())
     assert line.score == pytest.approx(chances[range(len(truth)), decided].mean())
 
-    (decision,) = status.decisions
+    decision = status.decisions[0]
     assert (decision["as_of"], decision["decision"]) == (str(DECIDED), "promoted")
     assert list(decision["serving"]["base_rate"]) == list(classes)
     assert sum(decision["serving"]["base_rate"].values()) == pytest.approx(1)
@@ -216,3 +251,39 @@ def test_a_class_goes_from_its_label_to_the_report(status):
         "tell the gate; made for",
     ):
         assert words in told(status)
+
+
+@pytest.mark.parametrize("name", ["air_time", "status"])
+def test_a_model_scores_in_shadow_serves_and_is_taken_back(name, request, monkeypatch):
+    loop = request.getfixturevalue(name)
+    enter(loop.folder, monkeypatch)
+    task, store = task_of(loop.product), loop.store
+    champion, baseline = (loop.decisions[0]["serving"][role]["version"] for role in ("champion", "baseline"))
+    asked, served = store.read("shadow_scores", SERVED), store.read("predictions", SERVED)
+    assert asked.id.tolist() == served.id.tolist()
+    assert (asked.version.unique(), served.version.unique()) == ([baseline], [champion])
+    assert np.array_equal(task.from_table(asked), task.from_table(served, "score_baseline"))
+    entry = loop.decisions[-1]
+    assert (entry["kind"], entry["decision"], entry["effective_from"]) == ("shadow", "promoted", str(BESIDE))
+    harm = {gate["name"]: gate for gate in entry["gates"]}["harm"]
+    losses = [task.measure_rows(*truth(loop, SERVED, column)).log_loss.mean() for column in ("score_baseline", "score")]
+    assert harm["value"] == pytest.approx(losses[0] - losses[1])
+    assert task.words.loss.capitalize() in harm["sentence"]
+
+    loop.live(str(BESIDE))
+    made = store.read("predictions", BESIDE)
+    assert made.version.unique() == [baseline]
+    assert np.isfinite(task.from_table(made, "score_previous")).all(), "the champion before it scores beside it"
+    back = evergreen("rollback", name, "--reason", "it is only a baseline", "--by", "ann", columns=400).stdout
+    assert f"version {champion} serves again instead of version {baseline}; it is only a baseline" in back
+    loop.live(str(AGAIN))
+    made = store.read("predictions", AGAIN)
+    assert (made.version.unique(), set(made.served_by)) == ([champion], {"champion"})
+    assert "it is only a baseline" in (store.root / "reports" / f"{AGAIN}.html").read_text()
+
+
+def truth(loop: Loop, day: date, column: str) -> tuple[Any, Any]:
+    """The labels of a day's rows that have one, and what a scorer said of them."""
+    labels = pd.concat(loop.store.read("labels", known, ["id", "label"]) for known in loop.store.days("labels"))
+    rows = loop.store.read("predictions", day).merge(labels.dropna().drop_duplicates("id", keep="last"), on="id")
+    return rows.label.to_numpy(), task_of(loop.product).from_table(rows, column)
