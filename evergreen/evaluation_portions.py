@@ -46,7 +46,7 @@ def measure_portions(
         for rows, values in ((fresh, fresh_scores), (golden, on_golden))
     )
     slices = measure_slices(portions["slices"], by_fresh, by_golden, product)
-    words = [_golden_words(said, product), _case_words(failures), _slice_words(slices)]
+    words = [_golden_words(said, product), _case_words(failures), _slice_words(slices, product)]
     return {"golden": said, "failures": failures, "slices": slices, "portions": words}
 
 
@@ -133,10 +133,11 @@ def _case_words(asked: Mapping[str, Any]) -> str:
     )
 
 
-def _slice_words(slices: list[dict[str, Any]]) -> str:
+def _slice_words(slices: list[dict[str, Any]], product: Product) -> str:
     if not slices:
         return "Slices: none are declared."
     lacking = [f"{line['slice']} (n={line['rows']})" for line in slices if line["log_loss"] is None]
     topped = sum(line["topped_up"] > 0 for line in slices)
     missing = f"; not enough evidence for {', '.join(lacking)}" if lacking else ""
-    return f"Slices: {len(slices) - len(lacking)} of {len(slices)} can be judged, {topped} topped up from golden days{missing}."
+    judged = f"{len(slices) - len(lacking)} of {len(slices)} can be judged"
+    return f"Slices: {judged}, {topped} topped up from golden {product.time.block}s{missing}."

@@ -184,7 +184,7 @@ def beats_baseline(evidence: Evidence, product: Product) -> Gate:
     under = means["candidate"] < bound
     proven = evidence.has_champion and interval is not None and interval.low > 0
     verdict: Verdict = "pass" if under or (evidence.has_champion and not proven) else "fail"
-    relation = "under" if under else "not under"
+    relation = "under both" if under else "not under both"
     sentence = (
         f"{_loss(product).capitalize()} {means['candidate']:.4f} is {relation} the {BASELINES[product.baseline.kind]} baseline's "
         f"{means['baseline']:.4f} and the prior's {means['prior']:.4f}"
@@ -229,7 +229,8 @@ def good_enough(evidence: Evidence, product: Product) -> Gate:
         verdict = _harm(against)
         proven = "proven" if verdict == "fail" else "not proven"
         state = f"over the bound of {target.at_most:g}, {proven} worse than the champion's (differs by {against})"
-    sentence = f"{task_of(product).called(target.metric)} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state}."
+    measure = task_of(product).called(target.metric).replace("_", " ").capitalize()
+    sentence = f"{measure} {interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}] is {state}."
     return _measured("good_enough", "hard", verdict, sentence, interval, target.at_most)
 
 
@@ -386,8 +387,8 @@ def overfit(evidence: Evidence, product: Product) -> Gate:
     verdict: Verdict = "fail" if excess > bound else "pass"
     state = "over" if verdict == "fail" else "within"
     sentence = (
-        f"From training to the judged days {_loss(product)} rises by {gaps['candidate']:.4f}, the baseline's by {gaps['baseline']:.4f}: "
-        f"{excess:+.4f}, {state} the bound of {bound:g}."
+        f"From training to the judged {product.time.block}s {_loss(product)} rises by {gaps['candidate']:.4f}, the baseline's by "
+        f"{gaps['baseline']:.4f}: {excess:+.4f}, {state} the bound of {bound:g}."
     )
     return Gate("overfit", "guard", verdict, sentence, value=excess, bound=bound)
 

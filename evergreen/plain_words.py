@@ -72,7 +72,7 @@ def natural_measure(health: Health, product: Product) -> str | None:
     if "label" not in days or days["label"].empty:
         return None
     said = task_of(product).natural_of_means({name: float(values.mean()) for name, values in days.items()})
-    return f"On these {product.time.word}s {said}." if said else None
+    return f"{ON[product.time.cadence].capitalize()} these {product.time.word}s {said}." if said else None
 
 
 def before_labels(health: Health, product: Product) -> str:
@@ -97,6 +97,8 @@ def beside_yardsticks(health: Health, product: Product) -> str:
     others = [name for name in ("baseline", "first") if name in costs]
     if "served" not in costs or not others or len(costs) < 2:
         return "Not enough evidence yet to compare with the simple baseline and with never retraining."
+    if others == ["baseline"] and (health.scored.served_by.reindex(costs.index) == "baseline").all():
+        return f"Over the {_judged(len(costs), product)}, it was the simple baseline that answered."
     parts = [_against(costs.served.mean() - costs[name].mean(), YARDSTICKS[name], product) for name in others]
     said = f"On the {_judged(len(costs), product)} that all were measured on, a prediction cost {' and '.join(parts)}."
     unfit = unfit_baseline(health.entries[-1]["serving"]) if health.entries else None

@@ -189,7 +189,7 @@ def test_where_there_is_a_champion_only_proof_against_the_baseline_refuses(candi
     """Refusing it would let the champion serve, not the baseline."""
     gate = gates.beats_baseline(evidence(candidate, [0.5] * 3), shop())
     assert (gate.verdict, gate.bound) == (verdict, 0.6)
-    assert f"is {relation} the linear" in gate.sentence
+    assert f"is {relation} both the linear" in gate.sentence
 
 
 def ranked(lost, champion=0.7, **changes):

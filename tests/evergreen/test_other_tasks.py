@@ -181,10 +181,10 @@ def test_manifests_and_portions_know_the_classes(store):
 @pytest.mark.parametrize(
     ("product", "words"),
     [
-        (WHICH, "Log-loss 0.5000 is under the linear baseline's 0.6000"),
-        (HOW_LONG, "Squared loss 0.5000 is under the linear baseline's 0.6000"),
+        (WHICH, "Log-loss 0.5000 is under both the linear baseline's 0.6000"),
+        (HOW_LONG, "Squared loss 0.5000 is under both the linear baseline's 0.6000"),
         (asks(DAYS | {"training": {"model": {"kind": "linear"}, "baseline": {"kind": "seasonal_naive", "keys": ["color"]}}},
-              {"over": 1, "under": 1}), "Squared loss 0.5000 is under the seasonal-naive baseline's 0.6000"),
+              {"over": 1, "under": 1}), "Squared loss 0.5000 is under both the seasonal-naive baseline's 0.6000"),
     ],
 )  # fmt: skip
 def test_gates_speak_of_the_tasks_own_measures(product, words):

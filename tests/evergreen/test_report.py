@@ -11,7 +11,7 @@ from evergreen.drift import TABLE_COLUMNS
 from evergreen.health import Health, Weights
 from evergreen.monitoring import COLUMN_TYPES, empty_performance
 from evergreen.periods import days_between
-from evergreen.plain_words import changes, how_far, judge, span
+from evergreen.plain_words import beside_yardsticks, changes, how_far, judge, span
 from evergreen.report import render, render_index, summarize
 from tests.evergreen.builders import day, shop
 
@@ -233,6 +233,19 @@ def test_the_first_days_page_says_what_is_not_known_yet():
         assert said in page
     assert "nan" not in page.lower()
     assert "None " not in page.replace("None was decided", "")
+
+
+def test_where_the_baseline_served_it_is_not_compared_with_itself():
+    costs, days = card(served=[1.0, 2.0], baseline=[1.0, 2.0]), pd.DatetimeIndex([day(1), day(2)])
+    made = health(costs, scored=scored("baseline 3", "baseline 3").set_axis(days))
+    assert beside_yardsticks(made, shop()) == "Over the 2 judged days, it was the simple baseline that answered."
+    made = health(costs, scored=scored("baseline 3", "champion 20").set_axis(days))
+    assert "as much as the simple baseline" in beside_yardsticks(made, shop())
+    weak = {"baseline": {"version": 3, "against_prior": {"verdict": "fail", "sentence": "It is over."}}}
+    made = health(
+        costs, scored=scored("champion 19", "champion 20").set_axis(days), entries=[entry(2) | {"serving": weak}]
+    )
+    assert beside_yardsticks(made, shop()).endswith("The simple baseline itself would not serve: It is over.")
 
 
 def test_a_later_page_shows_costs_decisions_drift_slices_labels_and_features():
