@@ -11,7 +11,7 @@ test: .venv/ready       ## the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 live: .venv/ready       ## the tests on real servers: the daemon on today's date, killed and started again; PostgreSQL
-	$(BIN)/pytest tests/live
+	$(BIN)/pytest -n 2 tests/live
 
 ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on loopback
 	$(BIN)/evergreen ui

@@ -19,6 +19,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from mlflow import MlflowClient
 
 from evergreen.periods import ONE_DAY, Periods, days_between
@@ -26,7 +29,7 @@ from evergreen.product_files import overlay
 from evergreen.samples import nycflights_live
 from evergreen.storage import write_parquet
 from pipelines import places, tags
-from pipelines.instance import prepare_home
+from pipelines.instance import opened_instance
 from pipelines.servers import HOST, daemon_command, webserver_command
 from tests.loop.life import SHORT, Loop, make_loop
 from tests.pipelines.receivers import webhook
@@ -35,7 +38,7 @@ PATIENCE = 240  # seconds
 LIVED = 17  # days before yesterday: the first decision falls on the ninth, the performance trigger can fire from the fifteenth
 AUGUST = date(2013, 8, 5)  # what the first day repeats: its first candidate beats the baseline on four days of training
 HOOK = "TEST_HOOK"
-TO_START = timedelta(seconds=120)  # until the schedule ticks, less up to a minute; a tick before the daemon is lost
+CODE_LOCATION, REPOSITORY = "evergreen", "__repository__"
 TRIGGER = {"kind": "performance", "over": "3d", "false_alarms": 2}
 
 
@@ -71,15 +74,28 @@ class Servers:
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run, as the webserver tells of it."""
-        query = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
+        found = self._ask("runsOrError { ... on Runs { results { runId jobName status tags { key value } } } }")
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found["results"]]
+
+    def every_sensor_looked_since(self, moment: float) -> bool:
+        """Whether each sensor began to look after a moment, and came to its end."""
+        here = f'{{repositoryLocationName: "{CODE_LOCATION}", repositoryName: "{REPOSITORY}"}}'
+        newest = "sensorState { ticks(limit: 1) { timestamp status } }"
+        found = self._ask(
+            f"sensorsOrError(repositorySelector: {here}) {{ ... on Sensors {{ results {{ {newest} }} }} }}"
+        )
+        looks = [sensor["sensorState"]["ticks"] for sensor in found["results"]]
+        assert len(looks) == 5, "a product has five sensors"
+        return all(ticks and ticks[0]["timestamp"] > moment and ticks[0]["status"] != "STARTED" for ticks in looks)
+
+    def _ask(self, query: str) -> dict[str, Any]:
         request = urllib.request.Request(
             f"http://{HOST}:{self.port}/graphql",
-            json.dumps({"query": query}).encode(),
+            json.dumps({"query": f"{{ answer: {query} }}"}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found = json.load(answer)["data"]["runsOrError"]["results"]
-        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)["data"]["answer"]
 
 
 def wait_for(what: str, moment: Callable[[], bool], log: Path) -> None:
@@ -109,9 +125,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
-    """A life up to the day before yesterday, with a champion that three contrary days prove wrong; then a cron that ticks soon.
+    """A life up to the day before yesterday, with a champion that three contrary days prove wrong.
 
-    Yesterday's outcomes have not been delivered.
+    Yesterday's outcomes have not been delivered. Its schedule has just ticked, with the daemon down: it makes good what it missed.
     """
     landing = tmp_path / "landing"
     for day in days_between(clock.start, clock.yesterday):
@@ -126,12 +142,22 @@ def loop(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Loop:
     made = make_loop(tmp_path / "live", landing, monkeypatch, changes, with_tables=False)
     made.live(str(clock.yesterday - ONE_DAY))
     assert [(entry["as_of"], entry["decision"]) for entry in made.decisions] == [(str(ninth - ONE_DAY), "promoted")]
-    return _hurried(made)
+    tick = datetime.now(ZoneInfo(nycflights_live.TIMEZONE))
+    _running_since("flights_daily_schedule", tick - timedelta(minutes=1))
+    return made.changed({"time": {"runs_at": f"{tick.minute} {tick.hour} * * *"}})
 
 
-def _hurried(loop: Loop) -> Loop:
-    tick = datetime.now(ZoneInfo(nycflights_live.TIMEZONE)) + TO_START
-    return loop.changed({"time": {"runs_at": f"{tick.minute} {tick.hour} * * *"}})
+def _running_since(schedule: str, moment: datetime) -> None:
+    """Into Dagster's books, as a daemon that saw the schedule at that moment for the first time would have written."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), REPOSITORY)
+    state = InstigatorState(
+        RemoteInstigatorOrigin(repository, schedule),
+        InstigatorType.SCHEDULE,
+        InstigatorStatus.DECLARED_IN_CODE,
+        ScheduleInstigatorData("", moment.timestamp()),
+    )
+    with opened_instance() as instance:
+        instance.add_instigator_state(state)
 
 
 def asked(servers: Servers, job: str, day: date) -> list[dict[str, Any]]:
@@ -164,14 +190,20 @@ def about(posted: list[dict[str, Any]], job: str) -> list[str]:
 
 def test_the_daemon_lives_the_day(loop: Loop, posted: list[dict[str, Any]], clock: Clock, tmp_path: Path):
     day, log, landing = clock.yesterday, tmp_path / "servers.log", tmp_path / "landing"
-    prepare_home()
+    corrected = day - 5 * ONE_DAY
+    before = loop.store.read("predictions", corrected)
     servers = Servers(log)
     servers.start()
     try:
+        # a corrected delivery of an earlier day is asked for, that day alone, once
+        events = landing / "events" / f"{corrected}.parquet"
+        write_parquet(pd.read_parquet(events).iloc[1:], events)
+
         # the schedule asks for yesterday; its outcomes were not delivered, so the run fails, and one alert is raised
         wait_for("the alert", lambda: bool(about(posted, "flights_daily")), log)
         [failed] = asked(servers, "flights_daily", day)
         assert (failed["status"], failed["tags"][tags.RUN_KEY]) == ("FAILURE", f"daily/flights/{day}")
+        wait_for("the corrected day", lambda: ended(asked(servers, "flights_daily", corrected))["SUCCESS"] == 2, log)
 
         # the late delivery is noticed, and the day is done
         deliver(landing, clock.start, day, ("outcomes",), contrary=True)
@@ -184,19 +216,13 @@ def test_the_daemon_lives_the_day(loop: Loop, posted: list[dict[str, Any]], cloc
         servers.kill()
         assert [entry["as_of"] for entry in loop.decisions] == [str(clock.start + 8 * ONE_DAY)]
 
-        # started again, the retrain is done, once
+        # started again, the retrain is done, once; a delivery that came again meanwhile with the same content is not asked for
+        deliver(landing, clock.start, day, ("events",))
         servers.start()
         wait_for("the decision", lambda: len(loop.decisions) == 2, log)
         wait_for("the retried run", lambda: ended(asked(servers, "flights_retrain", day))["SUCCESS"] == 1, log)
-
-        # a corrected delivery of an earlier day is asked for, that day alone, once; the same content again is not
-        corrected = day - 5 * ONE_DAY
-        before = loop.store.read("predictions", corrected)
-        events = landing / "events" / f"{corrected}.parquet"
-        write_parquet(pd.read_parquet(events).iloc[1:], events)
-        wait_for("the corrected day", lambda: ended(asked(servers, "flights_daily", corrected))["SUCCESS"] == 2, log)
-        deliver(landing, clock.start, day, ("events",))
-        time.sleep(75)
+        moment = time.time()
+        wait_for("another look of every sensor", lambda: servers.every_sensor_looked_since(moment), log)
 
         runs = servers.runs()
     finally:
