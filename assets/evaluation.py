@@ -38,7 +38,7 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
         ),
     )
     def evaluation_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
-        view, ledger = stage.view(home, context), home.evaluation_sets(product)
+        view, ledger = stage.view_of_decision(home, context), home.evaluation_sets(product)
         made = evaluation_manifest(view, ledger.entries())
         version = {**{name: value for name, value in made.items() if name != "digest"}, "rows_digest": made["digest"]}
         recorded = ledger.append(f"{stage.decision(view.day)}/{made['version_digest']}", version)

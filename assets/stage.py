@@ -16,6 +16,7 @@ from evergreen.digests import digest_json
 from evergreen.periods import Periods
 from evergreen.product_page import page_of
 from evergreen.promotion import decision_id
+from evergreen.recipes import as_it_was
 from pipelines.resources import Home
 
 Columns = Mapping[str, tuple[str, str]]
@@ -87,6 +88,11 @@ class Stage:
     def view(self, home: Home, context: dg.AssetExecutionContext) -> AsOf:
         """What is known at the end of the partition's day."""
         return AsOf(home.store(self.product), self.product, self.day(context))
+
+    def view_of_decision(self, home: Home, context: dg.AssetExecutionContext) -> AsOf:
+        """The same for a retrain: a day that is decided is seen through the product, and the code, that it was decided with."""
+        entry = home.promotions(self.product).find(self.decision(self.day(context)))
+        return as_it_was(home.store(self.product), entry["candidate"]) if entry else self.view(home, context)
 
     def day(self, context: dg.AssetExecutionContext) -> date:
         return parse_period(context.partition_key)

@@ -36,7 +36,7 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
         ),
     )
     def training_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
-        view, sets = stage.view(home, context), home.evaluation_sets(product)
+        view, sets = stage.view_of_decision(home, context), home.evaluation_sets(product)
         made = training_manifest(view, sets.entries())
         decided = _decided(home.promotions(product).entries(), stage.decision(view.day), made)
         if made["golden"]:

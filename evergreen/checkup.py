@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
+from evergreen import backfill
 from evergreen.as_of import AsOf
+from evergreen.backfill import DOCUMENTS, RAW, TABLES, absent, command
 from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import LedgerError, PartitionMissing, StorageError
@@ -16,14 +19,10 @@ from evergreen.ledger import Entry, Ledger
 from evergreen.periods import Periods
 from evergreen.promotion import decisions as decided
 from evergreen.promotion import judged
-from evergreen.recipes import recorded_recipe
+from evergreen.recipes import as_it_was
 from evergreen.storage import Store
 from evergreen.training import manifest
 
-RAW = {"raw_events": "events", "raw_outcomes": "outcomes"}
-TABLES = (*RAW, "batch", "quarantine", "labels", "predictions", "performance", "drift")
-DOCUMENTS = ("raw_batch", "retrain_decision")
-OF_A_REFUSED_DAY = {*RAW, "raw_batch", "batch", "quarantine"}
 DECISION_DOCUMENTS = (
     "training_set",
     "baseline_model",
@@ -32,12 +31,6 @@ DECISION_DOCUMENTS = (
     "evaluation_report",
     "profile",
 )
-MADE_BY = {
-    "raw_events": "raw_batch",
-    "raw_outcomes": "raw_batch",
-    "batch": "batch quarantine",
-    "quarantine": "batch quarantine",
-}
 FROM_BACKUP = "take the file from a backup: evergreen restore FILE --into ANOTHER_FOLDER, and copy it from there"
 
 
@@ -52,46 +45,25 @@ class Finding:
     cure: Callable[[], object] | None = None
 
 
-def again(store: Store, product: Product, names: Iterable[str], days: list[date]) -> str:
-    """The command, from the repository, that materialises tables or documents again."""
-    assets = sorted({asset for name in names for asset in MADE_BY.get(name, name).split()})
-    selection = ",".join(f"{product.name}/{asset}" for asset in assets)
-    command = (
-        f"DAGSTER_HOME={store.root.parent / 'dagster'} dagster asset materialize -m pipelines.definitions "
-        f"--select {selection} --partition {days[0]}"
-    )
-    return command if len(days) == 1 else f"{command} (and so for each of these days, in their order)"
-
-
-def newest_day(store: Store) -> date | None:
-    """The newest day that was ingested; None before the first."""
-    days = {*store.document_days("raw_batch"), *store.days("batch")}
-    return max(days, default=None)
-
-
 def gaps(store: Store, product: Product, last: date) -> list[Finding]:
     """Partitions and documents that are missing between the product's start and `last`; those of the same days are one finding."""
     missing: dict[tuple[str, ...], list[date]] = {}
     for day in Periods.of(product.time).between(product.time.start, last):
-        held = {name for name in TABLES if store.path(name, day).exists()}
-        held |= {name for name in DOCUMENTS if store.document_path(name, day).exists()}
-        absent = tuple(name for name in _expected(store, product, day, last) if name not in held)
-        if absent:
-            missing.setdefault(absent, []).append(day)
+        if names := tuple(absent(store, product, day, last)):
+            missing.setdefault(names, []).append(day)
     return [
-        Finding(f"missing for {_listed(days)}: {_named(names)}", "broken", again(store, product, names, days))
+        Finding(f"missing for {_listed(days)}: {_named(names)}", "broken", command(product, names, days))
         for names, days in missing.items()
     ]
 
 
-def _expected(store: Store, product: Product, day: date, last: date) -> list[str]:
-    expected = [*DOCUMENTS, *TABLES]
-    if store.is_empty("batch", day):
-        expected = [name for name in expected if name in OF_A_REFUSED_DAY]
-    kept_for = product.retention.quarantine
-    if kept_for is not None and day < last - kept_for:
-        expected.remove("quarantine")
-    return expected
+def outdated(store: Store, product: Product, last: date) -> list[Finding]:
+    """Batches up to `last` that were made for other features than today's: one finding."""
+    days = backfill.outdated(store, product, Periods.of(product.time).between(product.time.start, last))
+    if not days:
+        return []
+    what = f"batch of {_listed(days)} was made for other features, or by code that was edited since: no training can read it"
+    return [Finding(what, "warning", command(product, ["batch"], days))]
 
 
 def _named(names: tuple[str, ...]) -> str:
@@ -118,12 +90,12 @@ def contents(store: Store, product: Product, day: date, written: Mapping[tuple[s
             digest = store.digest(table, day)
         except StorageError:
             found.append(
-                Finding(f"{store.path(table, day)} is not readable", "broken", again(store, product, [table], [day]))
+                Finding(f"{store.path(table, day)} is not readable", "broken", command(product, [table], [day], True))
             )
             continue
         if expected and digest != expected:
             what = f"{store.path(table, day)} was changed: its digest is {digest}, {expected} was recorded"
-            found.append(Finding(what, "broken", f"{again(store, product, [table], [day])}; or {FROM_BACKUP}"))
+            found.append(Finding(what, "broken", f"{command(product, [table], [day], True)}; or {FROM_BACKUP}"))
     return found
 
 
@@ -140,7 +112,7 @@ def _document(
             Finding(
                 f"{store.document_path(name, day)} is not readable",
                 "broken",
-                mend or again(store, product, [name], [day]),
+                mend or command(product, [name], [day], True),
             )
         )
         return None
@@ -184,14 +156,14 @@ def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
     """Whether the days behind the serving versions, and behind the newest judgement, still give the rows that they gave."""
     if not entries:
         return []
-    records = [record for record in entries[-1]["serving"].values() if isinstance(record, dict)]
-    manifests = {("training_set", record["as_of"]) for record in records} | {
-        ("evaluation_set", decided(entries)[-1]["as_of"])
-    }
+    serving = [record for record in entries[-1]["serving"].values() if isinstance(record, dict)]
+    manifests = {("training_set", record["as_of"]): record for record in serving}
+    newest = decided(entries)[-1]
+    manifests["evaluation_set", newest["as_of"]] = newest["candidate"]
     days: dict[bool, list[set[str]]] = {True: [], False: []}
     changed: dict[str, None] = {}
-    for name, as_of in sorted(manifests):
-        for same, named in _give_their_rows(store, name, parse_period(as_of)):
+    for (name, as_of), record in sorted(manifests.items(), key=itemgetter(0)):
+        for same, named in _give_their_rows(store, name, record):
             days[same].append(named)
             changed |= {} if same else {f"{name} of {as_of}": None}
     if not changed:
@@ -203,12 +175,11 @@ def serving_rows(store: Store, entries: list[Entry]) -> list[Finding]:
     return [Finding(what, "broken", FROM_BACKUP)]
 
 
-def _give_their_rows(store: Store, name: str, day: date) -> list[tuple[bool, set[str]]]:
-    """Whether the days of a manifest, and of its refit's, still give its digest, and those days; what is lost, or has another schema,
-    is no change of rows."""
+def _give_their_rows(store: Store, name: str, record: Mapping[str, Any]) -> list[tuple[bool, set[str]]]:
+    """Whether the days of a manifest, and of its refit's, still give its digest, and those days; what is lost is no change of rows."""
     try:
-        document = store.read_document(name, day)
-        view = AsOf(store, recorded_recipe(store, {"as_of": str(day)}), day)
+        view = as_it_was(store, record)
+        document = store.read_document(name, view.day)
         recorded = [made for made in (document, document.get("refit")) if made]
         return [(_digest_again(view, made) == made["digest"], set(made["days"])) for made in recorded]
     except (StorageError, KeyError, ValueError):

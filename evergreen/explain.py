@@ -14,17 +14,19 @@ from evergreen.ladder import NO_VERSION
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, WAITING, decisions
+from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.storage import Store
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Every link of the chain. `promoted` is the ledger entry that let the serving version through, None where no champion answered;
-    `state` is the entry that was in effect, None before the first decision; `label` is None while nothing is known."""
+    """Every link of the chain. `inputs` are the features as the model was fed with them, by its own recipe. `promoted` is the ledger
+    entry that let the serving version through, None where no champion answered; `state` is the entry that was in effect, None before
+    the first decision; `label` is None while nothing is known."""
 
     day: date
     prediction: dict[str, Any]
-    row: dict[str, Any]
+    inputs: dict[str, Any]
     delivery: dict[str, Any]
     label: dict[str, Any] | None
     state: Entry | None
@@ -50,13 +52,23 @@ def explain(store: Store, product: Product, entries: list[Entry], prediction: st
     return Explanation(
         day=day,
         prediction=made,
-        row=_row(store.read("batch", day), product.id, prediction),
+        inputs=_inputs(store, product, model, day, prediction),
         delivery=store.read_document("raw_batch", day),
         label=_label(store, product, day, prediction),
         state=state,
         model=model,
         promoted=promoted[-1] if promoted else None,
     )
+
+
+def _inputs(store: Store, product: Product, model: dict[str, Any] | None, day: date, prediction: str) -> dict[str, Any]:
+    """Where the heuristic answered, the product's features as they are stored."""
+    batch, recipe = store.read("batch", day), product
+    if model:
+        recipe = product if model["recipe"] == product.recipe else recorded_recipe(store, model)
+        batch = with_features_of(recipe, batch, store, [day])
+    row = _row(batch, product.id, prediction)
+    return {name: row[name] for name in recipe.features.names if name in row}
 
 
 def find_day(store: Store, prediction: str) -> date | None:

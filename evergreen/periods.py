@@ -80,10 +80,11 @@ class Periods:
         """The period that a naive moment in the product's zone falls in, such as one of `holding`."""
         return rhythm.holding(moment, self.cadence)
 
-    def asked_for(self, text: str) -> date:
-        """The period that a person means by a date or a local hour. Raises EvergreenError where it is neither."""
+    def asked_for(self, text: str, last: bool = True) -> date:
+        """The period that a person means by a date or a local hour; of a day's hours the last or the first. Raises EvergreenError
+        where it is neither."""
         try:
-            return rhythm.asked_for(text, self.cadence, last=True)
+            return rhythm.asked_for(text, self.cadence, last=last)
         except ValueError as problem:
             raise EvergreenError(str(problem)) from None
 

@@ -1,17 +1,19 @@
 """Serving or judging a model whose recipe is not today's: the features that it needs come from the raw deliveries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pandas as pd
 
+from evergreen.as_of import AsOf
 from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import ModelError
 from evergreen.migrations import migrated
 from evergreen.storage import Store
-from evergreen.validation import validate
+from evergreen.validation import needed_columns, validate
 
 
 def recorded_recipe(store: Store, record: Mapping[str, Any]) -> Product:
@@ -48,3 +50,39 @@ def with_features_of(recipe: Product, rows: pd.DataFrame, store: Store, days: It
     if silent and len(rows):
         raise ModelError(f"{', '.join(silent)}: no value in the raw deliveries, and the model was trained on it")
     return fed
+
+
+@dataclass(frozen=True)
+class StoreOfRecipe(Store):
+    """A store in which `batch` is what a recipe made of each day: where the stored one lacks its columns, because other code or another
+    config made it, the raw delivery is validated again under the recipe's own rules."""
+
+    recipe: Product
+
+    def read_days(self, table: str, days: Iterable[date], columns: list[str] | None = None) -> pd.DataFrame:
+        days = list(days)
+        if self._held(table, days):
+            return super().read_days(table, days, columns)
+        made = pd.concat([self._made(day) for day in days], ignore_index=True)
+        return made[columns] if columns else made
+
+    def scan(self, table: str, days: Iterable[date], columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+        days = list(days)
+        if self._held(table, days):
+            yield from super().scan(table, days, columns)
+        else:
+            yield self.read_days(table, days, columns)
+
+    def _made(self, day: date) -> pd.DataFrame:
+        return validate(self.read("raw_events", day), self.recipe, day).batch
+
+    def _held(self, table: str, days: list[date]) -> bool:
+        needed = set(needed_columns(self.recipe))
+        return table != "batch" or all(needed.issubset(self.kinds(table, day)) for day in days)
+
+
+def as_it_was(store: Store, record: Mapping[str, Any]) -> AsOf:
+    """A version's as-of day, through the product and the code that it was trained with: what was decided then can be verified after
+    both have changed. Raises as `recorded_recipe` does."""
+    recipe = recorded_recipe(store, record)
+    return AsOf(StoreOfRecipe(store.root, recipe), recipe, parse_period(record["as_of"]))

@@ -167,13 +167,20 @@ class Store:
         if missing:
             raise PartitionMissing(
                 f"{len(missing)} partition(s) of {table} are missing, the first is {missing[0]}: materialise {table} for "
-                "that day again (Dagster UI, or delete nothing and run the product's daily job for that partition)"
+                f"that day again (evergreen doctor {self.root.name} names the command)"
             )
         return paths
 
     def _count(self, paths: list[Path], table: str) -> int:
         with _named(paths, table):
             return sum(pq.read_metadata(path).num_rows for path in paths)
+
+    def kinds(self, table: str, day: date) -> dict[str, str]:
+        """The columns of a partition, each with its type as pandas names it. Raises PartitionMissing or PartitionCorrupt."""
+        [path] = self._paths(table, [day])
+        with _named([path], table):
+            held = pq.read_schema(path).empty_table().to_pandas()
+        return {str(name): str(kind) for name, kind in held.dtypes.items()}
 
     def is_empty(self, table: str, day: date) -> bool:
         """Whether a day's partition exists and has no rows."""
@@ -262,8 +269,8 @@ def _schema_of(path: Path, held: pa.Schema, table: str, columns: list[str] | Non
     absent = set(names).difference(held.names)
     if absent:
         raise PartitionCorrupt(
-            f"{path} has no column {', '.join(sorted(absent))}: it was written under an older config; materialise {table} "
-            "again for the days before the change (raw deliveries are kept, so a backfill from the Dagster UI is enough)"
+            f"{path} has no column {', '.join(sorted(absent))}: it was written under an older config, or by code that was "
+            f"edited since; evergreen backfill {path.parents[2].name} makes it again from the raw deliveries"
         )
     return pa.schema([held.field(name) for name in names], held.metadata)
 

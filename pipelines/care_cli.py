@@ -1,4 +1,4 @@
-"""The command line's care of a home: `evergreen backup | restore | prune | doctor`."""
+"""The command line's care of a home: `evergreen backup | restore | prune | backfill | doctor`."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -103,6 +103,34 @@ def prune(
         if gone
         else "Nothing is old enough to go."
     )
+
+
+@care_app.command()
+def backfill(
+    product: Annotated[
+        str, typer.Argument(metavar="PRODUCT", help="the name of a file in configs/products")
+    ] = "flights",
+    first: Annotated[str | None, typer.Option("--from", help="a date or an hour; default: the product's start")] = None,
+    to: Annotated[str | None, typer.Option(help="a date or an hour; default: the newest that was ingested")] = None,
+    select: Annotated[
+        str, typer.Option(help="assets of the daily job, separated by commas; batch holds the features")
+    ] = "batch",
+    again: Annotated[
+        bool, typer.Option("--again", help="also where nothing is missing or made for other features")
+    ] = False,
+) -> None:
+    """Make past days again where features changed or something is lost; decisions and what was answered stay."""
+    from evergreen.product_files import find_product
+    from pipelines import places
+    from pipelines.backfill import backfill as fill
+    from pipelines.backfill import chosen_assets, span
+    from pipelines.resources import Home
+    from pipelines.screen import console
+
+    found = find_product(places.configs() / "products", product)
+    days = span(found, Home(path=str(places.home())).store(found), first, to)
+    for sentence in fill(found, chosen_assets(found, select), days, again, _progress):
+        console.print(sentence, soft_wrap=True, markup=False)
 
 
 @care_app.command()

@@ -148,7 +148,7 @@ def main() -> None:
         print(f"evergreen: {problem}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("evergreen: stopped; the next replay goes on from here", file=sys.stderr)
+        print("evergreen: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from evergreen import checkup
+from evergreen.backfill import newest_day
 from evergreen.cadence import parse_period
 from evergreen.checkup import FROM_BACKUP, Finding
 from evergreen.config import FilesSource, Product
@@ -95,6 +96,7 @@ class Doctor:
         entries = [] if broken else self.home.promotions(self.product).entries()
         found = [*broken, *self._data(newest, progress), *checkup.decisions(self.store, self.product, entries)]
         found += [] if found else checkup.serving_rows(self.store, entries)
+        found += checkup.outdated(self.store, self.product, newest)
         if entries:
             found += [*self._models(entries), *self._aliases(entries)]
         return [*found, *self._runs(), *self._daemon(newest), *self._delivery(newest)]
@@ -240,7 +242,7 @@ def visit(product: Product, progress: Progress, mend: bool = False) -> list[Find
 
     A product that has not begun has no findings.
     """
-    newest = checkup.newest_day(Home(path=str(places.home())).store(product))
+    newest = newest_day(Home(path=str(places.home())).store(product))
     if newest is None:
         return []
     registry = Registry(home=str(places.home()), tracking_uri=places.tracking_uri())

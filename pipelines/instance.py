@@ -81,6 +81,12 @@ def daemon_lives(instance: dg.DagsterInstance) -> bool:
     return newest is not None and datetime.now(UTC) - newest < SILENT_AFTER
 
 
+def refuse_daemon(instance: dg.DagsterInstance, home: Path) -> None:
+    """Raises EvergreenError where a daemon works on this home."""
+    if daemon_lives(instance):
+        raise EvergreenError(f"a Dagster daemon is running on {home}: stop it first, and wait {SILENT_AFTER.seconds} s")
+
+
 def refuse_in_use(home: Path) -> None:
     """Raises EvergreenError where a replay or a daemon works on this home."""
     folder = home / "dagster"
@@ -88,7 +94,4 @@ def refuse_in_use(home: Path) -> None:
         raise EvergreenError(f"a replay is running on {home}: stop it first")
     if (folder / "dagster.yaml").exists():
         with dg.DagsterInstance.from_config(str(folder)) as instance:
-            if daemon_lives(instance):
-                raise EvergreenError(
-                    f"a Dagster daemon is running on {home}: stop it first, and wait {SILENT_AFTER.seconds} s"
-                )
+            refuse_daemon(instance, home)

@@ -210,6 +210,6 @@ def _only_one(product: Product) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EvergreenError(
-                f"another replay of {product.name} is running on {places.home()}: wait for it, or stop it"
+                f"another replay or backfill of {product.name} is running on {places.home()}: wait for it, or stop it"
             ) from None
         yield

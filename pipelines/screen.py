@@ -195,7 +195,7 @@ def print_explanation(found: Explanation, product: Product) -> None:
         else f"label: {_label(label, product)}, known at {label['known_at']}, entered on {label['entered_on']}"
     )
     row = tree.add(f"row: accepted in the batch of {found.day}")
-    row.add(", ".join(f"{name}={found.row[name]}" for name in product.features.names))
+    row.add(", ".join(f"{name}={value}" for name, value in found.inputs.items()))
     events = found.delivery["events"]
     origin = events.get("file") or events.get("function") or f"{events['dialect']} database {events['database']}"
     digest = found.delivery["digests"]["events"]

@@ -48,7 +48,7 @@ def approve(
     reason: Reason,
     decision: WaitingDecision = None,
 ) -> None:
-    """Say yes to the candidate that waits: it serves from the first {product.time.word} that is not yet scored."""
+    """Say yes to the candidate that waits: it serves from the first period that is not yet scored."""
     _answer(product, True, by, reason, decision)
 
 
@@ -78,7 +78,7 @@ def _tell(product: "Product", entry: "Entry") -> None:
     from evergreen.promotion import sentence
 
     print(
-        f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first {product.time.word} that is not yet scored.",
+        f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first period that is not yet scored.",
         flush=True,
     )
     _follow(product, entry["serving"])

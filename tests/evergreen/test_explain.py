@@ -8,7 +8,8 @@ from evergreen.scoring import Scored, predictions
 from evergreen.storage import Store
 from tests.evergreen.builders import at, day, live_a_day, orders, returns, shop
 
-CHAMPION, BASELINE = {"version": 3, "run_id": "r3"}, {"version": 2, "run_id": "r2"}
+RECIPE = shop().recipe
+CHAMPION, BASELINE = ({"version": number, "run_id": f"r{number}", "recipe": RECIPE} for number in (3, 2))
 SERVING = {"champion": CHAMPION, "previous": None, "baseline": BASELINE, "first": CHAMPION}
 ENTRIES = [
     {"digest": "one", "decision": "promoted", "candidate": CHAMPION, "serving": SERVING},
@@ -40,7 +41,7 @@ def test_a_champions_prediction_is_traced_to_its_delivery_its_label_and_its_prom
     found = explain(store, shop(), ENTRIES, "b")
     assert found.day == day(2)
     assert (found.prediction["score"], found.prediction["action"], found.prediction["version"]) == (0.3, True, 3)
-    assert (found.row["order_id"], found.row["amount"]) == ("b", 5.0)
+    assert found.inputs["amount"] == 5.0
     assert found.delivery == {"events": {"file": "orders/2024-01-02.parquet"}}
     assert (found.label["label"], found.label["origin"], found.label["entered_on"]) == (1.0, "outcome", day(3))
     assert (found.state, found.model, found.promoted) == (ENTRIES[1], CHAMPION, ENTRIES[0])

@@ -21,7 +21,7 @@ from pipelines.products import build_definitions
 from pipelines.restore import restore_backup
 from pipelines.tags import IN_PROCESS
 from tests.loop.care import DAY, examined, lose_labels, registry, silently
-from tests.loop.life import Loop
+from tests.loop.life import Loop, evergreen
 
 
 def champion(loop: Loop) -> dict[str, Any]:
@@ -152,16 +152,13 @@ def test_the_doctor_names_one_damage_and_nothing_else(restored, damage, named, m
 def test_a_lost_partition_is_mended_by_the_command_that_the_doctor_gives(restored):
     lose_labels(restored)
     tear_a_batch(restored)
-    selections = [finding.mend.partition("--select ")[2].split()[0] for finding in examined(restored)]
-    assert selections == ["flights/labels", "flights/batch,flights/quarantine"]
+    commands = [finding.mend.split() for finding in examined(restored)]
+    assert [command[:5] for command in commands] == [
+        ["evergreen", "backfill", "flights", "--select", name] for name in ("labels", "batch")
+    ]
 
-    with restored.opened() as replay:
-        job = replay.definitions.resolve_job_def("flights_daily")
-        for selection in reversed(selections):
-            chosen = [dg.AssetKey(name.split("/")) for name in selection.split(",")]
-            assert job.execute_in_process(
-                instance=replay.instance, partition_key=str(DAY), asset_selection=chosen
-            ).success
+    for _, *arguments in reversed(commands):
+        assert evergreen(*arguments).returncode == 0
 
     assert examined(restored) == []
 
@@ -183,6 +180,14 @@ def test_a_living_daemon_is_no_finding_and_keeps_its_home(restored, kept):
     assert examined(going_on) == []
     with pytest.raises(EvergreenError, match="a Dagster daemon is running"):
         restore_backup(kept.backup, places.home(), True, silently)
+    assert "a Dagster daemon is running" in evergreen("backfill", "flights").stderr
+
+
+def test_a_backfill_says_what_it_cannot_do(restored):
+    assert "no such asset; did you mean labels?" in evergreen("backfill", "flights", "--select", "lables").stderr
+    assert "flights has days from 2013-01-01 to 2013-01-12" in evergreen("backfill", "--to", "2013-01-13").stderr
+    with restored.opened():
+        assert "another replay or backfill of flights is running" in evergreen("backfill", "flights").stderr
 
 
 def test_a_product_file_that_does_not_load_is_a_finding(restored):
@@ -201,4 +206,4 @@ def test_the_command_line_tells_well_from_ill(restored):
     ill = CliRunner().invoke(app, ["doctor"])
 
     assert (well.exit_code, "All is well" in well.output) == (0, True)
-    assert (ill.exit_code, "1 finding(s)" in ill.output, "to mend: DAGSTER_HOME=" in ill.output) == (1, True, True)
+    assert (ill.exit_code, "1 finding(s)" in ill.output, "to mend: evergreen backfill" in ill.output) == (1, True, True)
