@@ -42,11 +42,12 @@ lock: .venv/ready       ## resolve the dependencies anew, with hashes and withou
 clean:                  ## forget the environment; data in .evergreen stays
 	rm -rf .venv
 
+# the clone's own packages come first: where an older lock of theirs names one of ours too, ours is what stays
 .venv/ready: requirements.lock bootstrap.lock pyproject.toml $(wildcard own/requirements.lock)
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Evergreen needs Python 3.11 to 3.13: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r bootstrap.lock
-	$(BIN)/uv pip install -q --compile-bytecode --no-deps --require-hashes -r requirements.lock -p .venv
 	test ! -f own/requirements.lock || $(BIN)/uv pip install -q --no-deps --require-hashes -r own/requirements.lock -p .venv
+	$(BIN)/uv pip install -q --compile-bytecode --no-deps --require-hashes -r requirements.lock -p .venv
 	$(BIN)/uv pip install -q --no-deps --no-build-isolation -e . -p .venv
 	touch .venv/ready
