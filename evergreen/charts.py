@@ -189,11 +189,12 @@ def _legend(signs: Sequence[tuple[str, str]]) -> str:
 
 
 def _band(band: Band, days: Sequence[date], y: float) -> str:
-    """A day's stretch reaches half a day to both sides, within the plot."""
+    """A day's stretch reaches half a day to both sides, within the plot; a narrow one is named by its last word, if at all."""
     half = (WIDTH - LEFT - RIGHT) / max(1, len(days) - 1) / 2
     left, right = max(LEFT, _x(band.first, days) - half), min(WIDTH - RIGHT, _x(band.last, days) + half)
     kind = "band odd" if band.odd else "band"
-    shown = band.text if right - left > 9 * len(band.text) else ""
+    names = (band.text, band.text.split()[-1])
+    shown = next((name for name in names if right - left > 9 * len(name)), "")
     return (
         f"<g><title>{escape(band.text)}, {_short(band.first, days)} to {_short(band.last, days)}</title>"
         f'<rect class="{kind}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="18"/>'

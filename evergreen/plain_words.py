@@ -86,7 +86,7 @@ def before_labels(health: Health, product: Product) -> str:
     when = begin if begin == end else f"{begin} to {end}"
     return (
         f"Before labels come: the {found.rows:,} predictions of {when} may cost about "
-        f"{found.expected_cost:.2f} {product.decision.currency} each (log-loss about {found.log_loss:.2f}), estimated from how the "
+        f"{_money(found.expected_cost, product)} each (log-loss about {found.log_loss:.2f}), estimated from how the "
         f"scores of {found.known:,} labelled rows came true. It cannot see a changed concept: only labels can."
     )
 
@@ -116,6 +116,12 @@ def changes(health: Health, product: Product) -> list[str]:
     ]
 
 
+def decimals(product: Product) -> int:
+    """Of a cost: to the cent where whole units are at stake, finer where good enough is less than one."""
+    target = product.decision.good_enough
+    return 3 if target.metric == "expected_cost" and target.at_most < 1 else 2
+
+
 def how_far(psi: float) -> str:
     """A population stability index in words, by the usual bounds."""
     if psi < WORTH_A_LOOK:
@@ -138,7 +144,7 @@ def _newest_day(health: Health, product: Product) -> str:
     newest, before = costs.index[-1], costs.index[-2]
     against = _against(costs.iloc[-1] - costs.iloc[-2], f"{ON[cadence]} {short(before, cadence)}", product)
     return (
-        f"Cost, newest judged {word}: {costs.iloc[-1]:.2f} {product.decision.currency} a prediction {ON[cadence]} "
+        f"Cost, newest judged {word}: {_money(costs.iloc[-1], product)} a prediction {ON[cadence]} "
         f"{short(newest, cadence)}, {against}. Single {word}s vary by chance."
     )
 
@@ -161,7 +167,7 @@ def _seasons(health: Health, product: Product) -> list[str]:
     chance = f"{word}-to-{word} chance"
     proven = f"more than {chance} explains" if interval.low > 0 or interval.high < 0 else f"within {chance}"
     return [
-        f"Cost, last {length} judged {word}s: {costs.iloc[-length:].mean():.2f} {product.decision.currency} a prediction, "
+        f"Cost, last {length} judged {word}s: {_money(costs.iloc[-length:].mean(), product)} a prediction, "
         f"{_against(interval.mean, f'in the {length} {word}s before', product)}, {proven}."
     ]
 
@@ -214,10 +220,14 @@ def _kind(entry: Entry) -> str:
 
 
 def _against(difference: float, other: str, product: Product) -> str:
-    """A difference of costs in words, to the cent."""
-    if abs(difference) < 0.005:
+    """A difference of costs in words."""
+    if abs(difference) < 0.5 * 10 ** -decimals(product):
         return f"as much as {other}"
-    return f"{abs(difference):.2f} {product.decision.currency} {'less' if difference < 0 else 'more'} than {other}"
+    return f"{_money(abs(difference), product)} {'less' if difference < 0 else 'more'} than {other}"
+
+
+def _money(cost: float, product: Product) -> str:
+    return f"{cost:.{decimals(product)}f} {product.decision.currency}"
 
 
 def _judged(count: int, product: Product) -> str:

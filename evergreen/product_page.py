@@ -7,10 +7,16 @@ from evergreen.config import Product
 from evergreen.durations import format_duration
 from evergreen.tasks import task_of
 
+PLAINLY = {
+    "over": "a unit predicted too much",
+    "under": "a unit predicted too little",
+    "wrong": "any wrong class that is not named here",
+}
+
 
 def facts(product: Product) -> dict[str, list[str]]:
     """The page, in its order: a heading, and what the file says under it; nothing is said under what the file leaves out."""
-    decision, levels = product.decision, product.service_levels
+    decision, levels, target = product.decision, product.service_levels, product.decision.good_enough
     return {
         "Question": [product.question],
         "Decision": [decision.action],
@@ -18,7 +24,8 @@ def facts(product: Product) -> dict[str, list[str]]:
             f"{name}: {cost:g} {decision.currency}" for name, cost in _costs(decision.costs.model_dump())
         ],
         "Good enough": [
-            f"{task_of(product).called(decision.good_enough.metric).replace('_', ' ')} of at most {decision.good_enough.at_most:g} a row"
+            f"{task_of(product).called(target.metric).replace('_', ' ')} of at most {target.at_most:g}"
+            f"{f' {decision.currency}' if target.metric == 'expected_cost' else ''} a row"
         ],
         "Service levels": [
             f"predictions no older than {format_duration(levels.freshness)}",
@@ -44,10 +51,11 @@ def _section(heading: str, said: list[str]) -> str:
 
 
 def _costs(costs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Costs by name; those of a matrix are named by the path to them."""
+    """Costs by what costs so much; those of a matrix by the class that is true and the one that was decided for."""
     for name, cost in costs.items():
-        words = name.replace("_", " ")
+        words = PLAINLY.get(name, name.replace("_", " "))
         if isinstance(cost, Mapping):
-            yield from ((f"{words}, {inner}", value) for inner, value in _costs(cost))
+            truth = "" if name == "matrix" else f"{words}, decided as "
+            yield from ((f"{truth}{inner}", value) for inner, value in _costs(cost))
         elif cost is not None:
             yield words, cost

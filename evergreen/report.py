@@ -50,6 +50,7 @@ def render(health: Health, product: Product) -> str:
         before_labels=words.before_labels(health, product),
         natural=words.natural_measure(health, product),
         task=task_of(product),
+        digits=words.decimals(product),
         changes=words.changes(health, product),
         chart=_chart(health, product),
         costs=_costs(health),

@@ -15,6 +15,7 @@ from evergreen.gates import beats_baseline, ranking
 from evergreen.heuristics import answer_by_rules
 from evergreen.labeling import label_day
 from evergreen.product_files import overlay, parse
+from evergreen.product_page import facts
 from evergreen.promotion import IN_SHADOW, PROMOTED, serving_after
 from evergreen.scoring import Scored, predictions
 from evergreen.shadow import TABLE, judge, scores_table, trial
@@ -76,6 +77,18 @@ def test_the_heuristic_answers_with_shares_and_numbers_and_its_rules_with_certai
     assert answer_by_rules(placed, learnt, WHICH).rules[1].endswith(": shares of the classes")
     assert answer_by_rules(placed, None, HOW_LONG).scores.tolist() == [9, 6]
     assert answer_by_rules(placed, 7.5, HOW_LONG).rules[1].endswith(": mean label")
+
+
+@pytest.mark.parametrize(
+    ("product", "costs"),
+    [
+        (HOW_LONG, ["a unit predicted too much: 1 dollars", "a unit predicted too little: 3 dollars"]),
+        (asks(FATE, {"wrong": 1, "matrix": {"lost": {"kept": 9}}}),
+         ["any wrong class that is not named here: 1 dollars", "lost, decided as kept: 9 dollars"]),
+    ],
+)  # fmt: skip
+def test_the_page_says_what_costs_so_much(product, costs):
+    assert facts(product)["What it costs"] == costs
 
 
 @BOTH

@@ -16,7 +16,7 @@ def test_the_page_says_what_the_file_says_and_nothing_else():
             "false negative: 10 dollars",
             "true negative: 0 dollars",
         ],
-        "Good enough": ["expected cost of at most 1.8 a row"],
+        "Good enough": ["expected cost of at most 1.8 dollars a row"],
         "Service levels": [
             "predictions no older than 26h",
             "99% of single rows scored within 50ms",

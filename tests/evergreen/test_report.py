@@ -129,6 +129,15 @@ def test_the_currency_is_the_products():
     assert "1.500 euros on average" in judge(health(card(served=[1.0, 2.0])), product).sentence
 
 
+def test_small_costs_are_told_finer():
+    table, small = card(served=[0.101, 0.103]), shop({"decision": {"good_enough": {"at_most": 0.15}}})
+    assert (
+        "0.103 dollars a prediction on 2 January, 0.002 dollars more than on 1 January"
+        in changes(health(table), small)[0]
+    )
+    assert "0.10 dollars a prediction on 2 January, as much as on 1 January" in changes(health(table), shop())[0]
+
+
 def test_a_bound_on_log_loss_is_judged_in_log_loss():
     table = card(served=[5.0, 5.0]).assign(log_loss=0.4)
     product = shop({"decision": {"good_enough": {"metric": "log_loss", "at_most": 0.5}}})
