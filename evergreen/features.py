@@ -60,8 +60,8 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         return [*whole, *(f"date__{name}_{part}" for name in self.date for part in DATE_PARTS)]
 
     def _codes(self, values: pd.Series, name: str) -> Floats:
-        codes = pd.Index(self.vocabularies_[name]).get_indexer(pd.Index(values)).astype("float64")
-        return np.where(codes < 0, np.nan, codes)
+        codes = {category: code for code, category in enumerate(self.vocabularies_[name])}
+        return np.array([codes.get(value, np.nan) for value in values.tolist()], dtype="float64")
 
 
 class KnownCategories(TransformerMixin, BaseEstimator):
