@@ -9,7 +9,7 @@ read them as ever.
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class OpenEventLog(SqliteEventLogStorage):
             with super().run_connection(file):  # completes a file that another process has only begun
                 pass
         else:
-            write_bytes(self._empty_file, path)
+            write_bytes(_empty_file(), path)
         self._close_all_but(INDEX)
         self._engines[file] = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
 
@@ -72,11 +72,12 @@ class OpenEventLog(SqliteEventLogStorage):
         for file in [file for file in self._engines if file not in files]:
             self._engines.pop(file).dispose()
 
-    @cached_property
-    def _empty_file(self) -> bytes:
-        """A run's file before its first event, as Dagster makes it."""
-        with tempfile.TemporaryDirectory() as folder:
-            log = SqliteEventLogStorage(folder)
-            with log.run_connection("empty"):
-                pass
-            return Path(log.path_for_shard("empty")).read_bytes()
+
+@cache
+def _empty_file() -> bytes:
+    """A run's file before its first event, as Dagster makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = SqliteEventLogStorage(folder)
+        with log.run_connection("empty"):
+            pass
+        return Path(log.path_for_shard("empty")).read_bytes()
