@@ -41,7 +41,8 @@ def render(entry: Entry, before: dict[str, Any] | None, report: dict[str, Any], 
 
 
 def _purpose(product: Product) -> str:
-    when = f"A prediction is made {format_duration(product.time.predict_before)} before the event."
+    before = product.time.predict_before
+    when = f"A prediction is made {f'{format_duration(before)} before' if before else 'at the moment of'} the event."
     return f"## Purpose\n\n{page_of(product)}\n\n{when}"
 
 
@@ -86,7 +87,8 @@ def _metrics(report: dict[str, Any], product: Product) -> str:
         "calibration gap",
         f"candidate's {words.loss} against it",
     ]
-    note = f"\n\nThe calibration gap is {words.gap}. {words.note}".rstrip() if natural else ""
+    note = f"\n\nHere every row counts alike, in the gates every {product.time.block}."
+    note += f" The calibration gap is {words.gap}. {words.note}".rstrip() if natural else ""
     return _table("Metrics on the judging days", head, lines) + note
 
 
