@@ -15,7 +15,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from evergreen.config import Features
 from evergreen.tasks import Floats
@@ -114,11 +114,13 @@ class Words(TransformerMixin, BaseEstimator):
 
 def prepared(features: Features, sparse_threshold: float = 0.3) -> ColumnTransformer:
     """Categories as columns of 0 and 1, rare ones together; numbers, booleans and parts of dates standardised, missing ones as the
-    median; texts as words.
+    median; texts as words. A part of a date outside what training saw counts as the nearest that it saw: a line through the last days
+    of a month says nothing of the 1st.
 
     The matrix is sparse where a smaller share than `sparse_threshold` is not 0: 0 is for estimators that take no sparse one.
     """
-    numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    numbers = make_pipeline(median, StandardScaler())
     categories = make_pipeline(
         KnownCategories(), OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY)
     )
@@ -126,7 +128,7 @@ def prepared(features: Features, sparse_threshold: float = 0.3) -> ColumnTransfo
         "categorical": categories,
         "numeric": numbers,
         "boolean": numbers,
-        "date": make_pipeline(DateParts(), numbers),
+        "date": make_pipeline(DateParts(), median, MinMaxScaler(clip=True), StandardScaler()),
         "text": Words(),
     }
     used = [(kind, step, getattr(features, kind)) for kind, step in steps.items() if getattr(features, kind)]

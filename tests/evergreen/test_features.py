@@ -178,6 +178,18 @@ def test_the_columns_of_trees_are_named_as_those_of_linear_models(rows):
     assert encoder.transform(rows).shape == (len(rows), 8)
 
 
+def test_a_part_of_a_date_that_training_did_not_see_counts_as_the_nearest_that_it_saw():
+    """A linear model that learnt from the 25th to the 31st was asked about the 1st, and answered three times as much as there was."""
+    seen, asked = (
+        pd.DataFrame({"joined": pd.to_datetime(dates)})
+        for dates in (["2024-05-25", "2024-05-31"], ["2024-06-01", None])
+    )
+    plain = prepared(Features(date=["joined"])).fit(seen)
+    day = list(plain.get_feature_names_out()).index("date__joined_day")
+    assert plain.transform(seen)[:, day].tolist() == [-1, 1]
+    assert plain.transform(asked)[:, day].tolist() == [-1, 0], "the 25th; a missing date is the median"
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
