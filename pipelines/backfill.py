@@ -19,7 +19,7 @@ from evergreen.product_files import near_miss
 from evergreen.storage import Store
 from pipelines import tags
 from pipelines.failures import RunFailed, explain_failure
-from pipelines.instance import close_interrupted_runs, refuse_daemon
+from pipelines.instance import close_interrupted_runs, days_underway, refuse_daemon
 from pipelines.jobs import DAILY_STAGES, daily_name, stage_assets
 from pipelines.replay import QUIET, Replay, opened_replay
 
@@ -59,20 +59,24 @@ def span(product: Product, store: Store, first: str | None, last: str | None) ->
 def backfill(product: Product, assets: list[str], days: list[date], again: bool, progress: Progress) -> Iterator[str]:
     """Materialise the assets for those of these days that need it, or with `again` for all; yields what a person should know.
 
-    Raises EvergreenError where a replay of the product or the daemon works on this home, and RunFailed at the first run that fails.
+    A day whose run was interrupted needs it: its partition may be there, and its record on the instance not. Raises EvergreenError
+    where a replay of the product or the daemon works on this home, and RunFailed at the first run that fails.
     """
     with opened_replay(product) as replay:
         refuse_daemon(replay.instance, Path(replay.home.path))
-        close_interrupted_runs(replay.instance, {daily_name(product)}, tags.IN_PROCESS)
+        interrupted = days_underway(replay.instance, daily_name(product))
         store = replay.home.store(product)
-        left = days if again else days_left(store, product, assets, days)
+        needed = interrupted.union(days if again else days_left(store, product, assets, days))
+        left = [day for day in days if day in needed]
         for day in progress(left, product.name):
             before = _ids(store, product, day)
             yield from _materialise(replay, assets, day)
             yield from _other_rows(product, day, before, _ids(store, product, day))
+        close_interrupted_runs(replay.instance, {daily_name(product)}, tags.IN_PROCESS)
     named = f"{', '.join(assets)} of {product.name}"
     if left:
-        yield f"{named}: {len(left)} {product.time.word}s made again, {left[0]} to {left[-1]}"
+        days_made = f"{len(left)} {product.time.word}{'' if len(left) == 1 else 's'}"
+        yield f"{named}: {days_made} made again, {left[0]} to {left[-1]}"
     else:
         yield f"Nothing is left: {named} is there, and made for today's features, for every {product.time.word} asked for"
 
