@@ -28,6 +28,7 @@ import pandas as pd
 from evergreen import drift, models
 from evergreen.config import Product
 from evergreen.evaluation import score_card
+from evergreen.ladder import standing
 from evergreen.periods import ONE_DAY, days_between
 from evergreen.product_files import load_product
 from evergreen.promotion import judged
@@ -68,9 +69,7 @@ class ByHand:
 
     def _score(self, batch: pd.DataFrame) -> pd.DataFrame:
         """What is served, and both yardsticks beside it."""
-        served = next(
-            (record for role in ("champion", "previous", "baseline") if (record := self.serving.get(role))), None
-        )
+        served = next(iter(standing(self.serving).values()), None)
         constant = self.serving.get("base_rate", self.product.heuristic.before_training)
         score = self._predict(served, batch) if served else np.full(len(batch), constant)
         yardsticks = {f"score_{role}": self._predict(self.serving.get(role), batch) for role in ("baseline", "first")}
