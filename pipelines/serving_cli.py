@@ -78,7 +78,7 @@ def _tell(product: "Product", entry: "Entry") -> None:
     from evergreen.promotion import sentence
 
     print(
-        f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first period that is not yet scored.",
+        f"{sentence(entry)}\nFrom {entry['effective_from']} on, the first {product.time.word} that is not yet scored.",
         flush=True,
     )
     _follow(product, entry["serving"])
