@@ -14,12 +14,13 @@ from pipelines.cli import app
 from tests.loop.life import SHORT, Loop, canonical, enter, failures, make_loop
 
 PORTIONS = {
+    "time": {"start": "2013-01-29"},  # the first baseline is under the prior, so it serves, and errs
     "training": {"at_least": "2d"},
     "evaluation": {"window": "2d", "golden": "1d", "slice_rows_at_least": 300},
     "retraining": {"schedule": "weekly", "triggers": []},
 }
 CASES = {"evaluation": {"failures": {"log_loss_over": 1.5, "at_most": 20}}}
-FIRST, SECOND, GOLDEN = "2013-01-06", "2013-01-09", "2013-01-01"
+FIRST, SECOND, GOLDEN = "2013-02-03", "2013-02-06", "2013-01-29"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def _nine_days(tmp_path_factory, landing):
 
 @pytest.fixture
 def nine_days(_nine_days, tmp_path, monkeypatch) -> Loop:
-    """A copy of nine days, retrained as of the sixth by the schedule and as of the ninth by hand; a test may damage it."""
+    """A copy of nine days, retrained as of FIRST by the schedule and as of SECOND by hand; a test may damage it."""
     shutil.copytree(_nine_days.folder, tmp_path / "copy")
     enter(tmp_path / "copy", monkeypatch)
     return Loop(tmp_path / "copy", _nine_days.product)
@@ -54,7 +55,7 @@ def test_golden_days_are_reserved_before_the_first_training_and_cases_withheld_o
     assert (entries[0]["as_of"], entries[0]["days"]) == (FIRST, [GOLDEN])
     assert [entry["as_of"] for entry in entries[1:]] == [FIRST, SECOND]
     assert all(GOLDEN not in training["days"] for training in trainings.values())
-    assert all(training["withheld"]["golden"] == 842 for training in trainings.values())
+    assert all(training["withheld"]["golden"] == 890 for training in trainings.values())
     assert len(cases) == 20
     view = AsOf(loop.store, loop.product, date.fromisoformat(SECOND))
     assert set(possible_training_ids(view, trainings[SECOND])).isdisjoint(case["id"] for case in cases)
@@ -64,11 +65,11 @@ def test_every_version_is_measured_on_all_portions_and_the_report_says_so(nine_d
     loop = nine_days
     report = document(loop, "evaluation_report", SECOND)
 
-    assert report["golden"]["rows"] == 842
+    assert report["golden"]["rows"] == 890
     assert report["failures"]["asked"] == 20
     assert {line["slice"] for line in report["slices"]} >= {"origin=EWR", "carrier=UA"}
     page = (loop.store.root / "reports" / f"{SECOND}.html").read_text()
-    assert "Golden days (1, 842 rows)" in page
+    assert "Golden days (1, 890 rows)" in page
 
 
 def test_what_golden_days_and_cases_say_moves_no_gate(nine_days):
@@ -108,7 +109,7 @@ def test_a_candidate_that_was_trained_on_a_golden_day_stops_the_run(nine_days):
     result = loop.run_again("retrain", SECOND, only="evaluation_report")
 
     assert not result.success
-    assert "842 judging rows were trained on by the candidate" in failures(result)
+    assert "890 judging rows were trained on by the candidate" in failures(result)
     assert len(loop.decisions) == 1
 
 
@@ -121,13 +122,13 @@ def shown(*arguments: str) -> str:
 
 def test_the_command_shows_portions_and_what_changed(nine_days):
     newest = shown("--rows")
-    assert "evaluation set as of 2013-01-09: version 3, digest" in newest
+    assert "evaluation set as of 2013-02-06: version 3, digest" in newest
     assert "Withheld from training: " in newest
     assert "its day is wholly mature now" in newest
     assert "trained on now" in newest
-    assert "fresh went 2013-01-04 2013-01-04-0" in newest
-    assert "There is no version before 2013-01-06 to compare with." in shown("--as-of", FIRST)
+    assert "fresh went 2013-02-01 2013-02-01-0" in newest
+    assert "There is no version before 2013-02-03 to compare with." in shown("--as-of", FIRST)
     with pytest.raises(
-        Exception, match="no evaluation set as of 2013-01-02; the newest are as of 2013-01-06, 2013-01-09"
+        Exception, match="no evaluation set as of 2013-02-02; the newest are as of 2013-02-03, 2013-02-06"
     ):
-        shown("--as-of", SECOND, "--against", "2013-01-02")
+        shown("--as-of", SECOND, "--against", "2013-02-02")
