@@ -130,11 +130,10 @@ def _describe(kind: type[BaseModel], content: dict[str, Any], error: Any) -> str
     message = f"{where}: {error['msg'].removeprefix('Value error, ')}"
     if where.endswith("_from"):  # whoever writes the secret itself there must not find it in a log
         return f"{message}: the name of an environment variable is expected, never the secret"
-    if error["type"] == "value_error" and isinstance(
-        error["input"], dict
-    ):  # a rule of several keys names what it received
+    by_a_rule, received = error["type"] == "value_error", error["input"]
+    if by_a_rule and isinstance(received, dict):  # a rule of several keys names what it received
         return message
-    return f"{message} (got {hidden(repr(error['input'])):.80})"
+    return f"{message} (got {hidden(repr(received)):.80})"
 
 
 def _dotted_key(loc: tuple[Any, ...], content: Any) -> str:

@@ -42,7 +42,7 @@ class OpenEventLog(SqliteEventLogStorage):
         return self._begun(INDEX)
 
     def has_table(self, table_name: str) -> bool:
-        """Dagster asks 20 times a run, each time through a connection of its own; what is there stays."""
+        """Dagster asks 17 times in a daily run, each time through a connection of its own; what is there stays."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables

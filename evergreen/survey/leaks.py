@@ -97,9 +97,9 @@ def _parts(columns: list[Column], truth: Truth) -> dict[str, Guess[str]]:
     """Columns that give the label exactly with one other: as a part of their sum, or as the one from which the other is taken."""
     label = truth.values.dropna()
     label = label[:: max(1, len(label) // ROWS_ADDED_UP)]
-    numbers = pd.DataFrame({column.name: column.values[label.index] for column in columns if column.kind == "numeric"})
     if truth.task != "regression" or len(label) < ROWS_NEEDED:
         return {}
+    numbers = pd.DataFrame({column.name: column.values[label.index] for column in columns if column.kind == "numeric"})
     slack, found = label.std() * 1e-6, {}
     for name, values in numbers.items():
         for result, how in ((values + label, f"less {name} it is"), (label - values, f"with {name} it adds up to")):
