@@ -15,7 +15,7 @@ from evergreen.drift import profile
 from evergreen.evaluation_portions import measure_portions
 from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.prequential import compare_recipes
-from evergreen.promotion import judged, serving_now
+from evergreen.promotion import judged, refuse_changed_rows, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import try_model
 from evergreen.tasks import Floats, task_of
@@ -40,6 +40,8 @@ def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:
     def evaluation_set(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         view, ledger = stage.view_of_decision(home, context), home.evaluation_sets(product)
         made = evaluation_manifest(view, ledger.entries())
+        if decided := home.promotions(product).find(stage.decision(view.day)):
+            refuse_changed_rows(decided, "evaluation", made["digest"])
         version = {**{name: value for name, value in made.items() if name != "digest"}, "rows_digest": made["digest"]}
         recorded = ledger.append(f"{stage.decision(view.day)}/{made['version_digest']}", version)
         view.store.write_document("evaluation_set", view.day, {**made, "version": recorded["number"]})
@@ -101,11 +103,10 @@ def _measure(
     rows = read_manifest_rows(view, judging)
     records = {name: store.read_document(f"{name}_model", view.day) for name in ("candidate", "baseline")}
     records |= {"champion": judged(champion)} if champion else {}
-    trained = {name: _trained_on(view, record) for name, record in records.items()}
-    compared = evaluation.refuse_overlap(rows[product.id], trained)
-    champion_error = _champion_error(view, registry, records.get("champion"), rows)
+    champion_error = _champion_error(view, registry, records.get("champion"), judging["first_day"], rows)
     names = [name for name in records if name != "champion" or not champion_error]
-    trained = {name: trained[name] for name in names}
+    trained = {name: _trained_on(view, records[name]) for name in names}
+    compared = evaluation.refuse_overlap(rows[product.id], trained)
     pipelines = {name: registry.load(product.name, records[name]) for name in names}
     score = partial(_scores, view, pipelines, records.get("champion"))
     ask = partial(models.predict, pipelines["candidate"])
@@ -134,8 +135,15 @@ def _measure(
     return report, rows, scores
 
 
-def _champion_error(view: AsOf, registry: Registry, champion: dict[str, Any] | None, rows: pd.DataFrame) -> str | None:
-    """Why the champion cannot be judged on these rows; None where it can, or there is none."""
+def _champion_error(
+    view: AsOf, registry: Registry, champion: dict[str, Any] | None, first_day: str, rows: pd.DataFrame
+) -> str | None:
+    """Why the champion cannot be judged on these rows, of days from the first one on; None where it can, or there is none."""
+    if champion and champion["trained_through"] >= first_day:
+        return (
+            f"it was trained through {champion['trained_through']} and the judging days begin with {first_day}, as after a wider "
+            "evaluation.window: they leave its training days behind by themselves"
+        )
 
     def predict(record: dict[str, Any], batch: pd.DataFrame) -> Floats:
         return _scores(view, {"champion": registry.load(view.product.name, record)}, record, batch)["champion"]

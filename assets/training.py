@@ -9,11 +9,10 @@ from assets.stage import Stage
 from evergreen import charts
 from evergreen.as_of import AsOf
 from evergreen.config import Model, Product
-from evergreen.errors import LedgerError
 from evergreen.gates import evidence_of, judge
 from evergreen.golden import golden_key
 from evergreen.ledger import Entry
-from evergreen.promotion import decide, refuse_older_day
+from evergreen.promotion import decide, refuse_changed_rows, refuse_older_day
 from evergreen.training import read_manifest_rows, training_manifest
 from pipelines.registry import Registry, TrainingRun
 from pipelines.resources import Home, git_commit
@@ -117,16 +116,13 @@ def _decided(entries: list[Entry], decision: str, made: dict[str, Any]) -> bool:
     Raises LedgerError where it does not, and where the day lies before the newest decision.
     """
     recorded = next((entry for entry in entries if entry["key"] == decision), None)
-    for name, manifest in (("training", made), ("refit", made["refit"])):
-        before = recorded.get(name) if recorded else None
-        if before and manifest and before["digest"] != manifest["digest"]:
-            raise LedgerError(
-                f"{decision} was decided on the {name} digest {before['digest']}, the same days now give {manifest['digest']}: "
-                "a partition was changed since; restore it (the decision stands)"
-            )
     if recorded is None:
         refuse_older_day(entries, made["as_of"])
-    return recorded is not None
+        return False
+    for name, manifest in (("training", made), ("refit", made["refit"])):
+        if recorded.get(name) and manifest:
+            refuse_changed_rows(recorded, name, manifest["digest"])
+    return True
 
 
 def _fitted(

@@ -238,7 +238,8 @@ def comparison(evidence: Evidence, product: Product) -> Gate:
     """The one comparison that decides: none for a first model, refresh for the champion's recipe, change for another."""
     if evidence.champion_error:
         sentence = (
-            f"The champion could not be judged ({evidence.champion_error}): nothing is promoted on that evidence."
+            f"The champion could not be judged ({evidence.champion_error}): nothing is promoted on that evidence. "
+            f"Where that lasts, evergreen rollback {product.name} puts the version before in its place."
         )
         return Gate("comparison", "primary", "not enough evidence", sentence)
     if not evidence.has_champion:
@@ -369,9 +370,9 @@ def calibration(evidence: Evidence, product: Product) -> Gate:
 def overfit(evidence: Evidence, product: Product) -> Gate:
     """Of what the candidate is ahead of the baseline in training, not more is lost on the judged days than a bound.
 
-    A model's own gap, judged minus training loss, says little: a hard week widens it for every model alike (on flights from .12
-    to .30 within five weeks). The baseline is fitted to the same rows, judged on the same, and hardly overfits; the candidate's gap
-    over the baseline's stayed between .12 and .16. It finds what the comparison may not: a model that learnt its rows by heart.
+    A model's own gap, judged minus training loss, says little: a hard week widens it for every model alike. The baseline is fitted
+    to the same rows, judged on the same, and hardly overfits, so its gap is what the days did. It finds what the comparison may not: a
+    model that learnt its rows by heart.
     """
     bound, trained = product.gates.overfit_at_most, evidence.training_log_loss
     if trained is None or _missing(evidence, product, 1) is not None:

@@ -154,6 +154,19 @@ def refuse_older_day(entries: list[Entry], as_of: str) -> None:
         raise LedgerError(f"{as_of} cannot be decided any more, {newest} was: retrain for the newest day instead")
 
 
+def refuse_changed_rows(entry: Entry, name: str, digest: str) -> None:
+    """A decided day must still give the rows that it was decided on. `name` is training, refit or evaluation.
+
+    Raises LedgerError, naming both digests.
+    """
+    before = entry[name]["digest"]
+    if digest != before:
+        raise LedgerError(
+            f"{entry['key']} was decided on the {name} digest {before}, the same days now give {digest}: "
+            "a partition was changed since; restore it (the decision stands)"
+        )
+
+
 def decisions(entries: list[Entry]) -> list[Entry]:
     """The decisions on candidates alone."""
     return [entry for entry in entries if "kind" not in entry]

@@ -193,8 +193,8 @@ class Store:
 
     def days(self, table: str) -> list[date]:
         """The days for which a table has a partition, in order."""
-        folder = self.root / table
-        return sorted(parse_period(place.name.removeprefix("day=")) for place in folder.glob("day=*"))
+        written = (self.root / table).glob("day=*/part-0.parquet")  # a write that failed leaves a folder, and no day
+        return sorted(parse_period(path.parent.name.removeprefix("day=")) for path in written)
 
     def document_days(self, name: str) -> list[date]:
         """The days for which a document exists, in order."""

@@ -6,7 +6,6 @@ record when they are run again.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,7 +18,7 @@ from evergreen.product_files import near_miss
 from evergreen.storage import Store
 from pipelines import tags
 from pipelines.failures import RunFailed, explain_failure
-from pipelines.instance import close_interrupted_runs, days_underway, refuse_daemon
+from pipelines.instance import close_interrupted_runs, days_underway
 from pipelines.jobs import DAILY_STAGES, daily_name, stage_assets
 from pipelines.replay import QUIET, Replay, opened_replay
 
@@ -63,7 +62,6 @@ def backfill(product: Product, assets: list[str], days: list[date], again: bool,
     where a replay of the product or the daemon works on this home, and RunFailed at the first run that fails.
     """
     with opened_replay(product) as replay:
-        refuse_daemon(replay.instance, Path(replay.home.path))
         interrupted = days_underway(replay.instance, daily_name(product))
         store = replay.home.store(product)
         needed = interrupted.union(days if again else days_left(store, product, assets, days))

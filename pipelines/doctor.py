@@ -209,7 +209,7 @@ class Doctor:
         if self.daemon or self.replaying or not periods.known(periods.last_ended(self.now)):
             return []
         last = newest_heartbeat(self.instance)
-        when = f"reported last at {last:%Y-%m-%d %H:%M} UTC" if last else "never ran on this home"
+        when = f"reported last at {last:%Y-%m-%d %H:%M} UTC" if last else "does not run"
         what = f"the Dagster daemon {when}: the schedules of {self.product.name} do not tick (newest day: {newest})"
         return [Finding(what, "warning", "start it: evergreen ui, or dagster-daemon run -w workspace.yaml")]
 

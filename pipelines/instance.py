@@ -81,6 +81,12 @@ def daemon_lives(instance: dg.DagsterInstance) -> bool:
     return newest is not None and datetime.now(UTC) - newest < SILENT_AFTER
 
 
+def forget_daemon() -> None:
+    """A daemon that was stopped is told from a living one at once; its last reports would be believed for a while."""
+    with opened_instance() as instance:
+        instance.wipe_daemon_heartbeats()
+
+
 def refuse_daemon(instance: dg.DagsterInstance, home: Path) -> None:
     """Raises EvergreenError where a daemon works on this home."""
     if daemon_lives(instance):

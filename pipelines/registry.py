@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from pipelines.alias_smoke import MODEL_FILE
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
     from mlflow.models import ModelSignature
     from sklearn.pipeline import Pipeline
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 CANDIDATE = "candidate"
 """The alias of the newest candidate, which it keeps whatever is decided; it says nothing about who serves."""
 REQUIREMENTS = ["scikit-learn", "xgboost", "skops", "pandas"]
+"""What it takes to read a model file, beside this repository: logged in the versions that wrote it."""
 ALIASES = {role: role for role in (*ROLES, *WAITING.values())} | {"first": "never_retrained"}
 
 
@@ -178,14 +181,16 @@ class Registry(dg.ConfigurableResource):
         return [alias for alias in ALIASES.values() if str(current.get(alias)) != str(wanted.get(alias))]
 
     def aliases(self, product: str) -> dict[str, str] | None:
-        """Every alias of a product, ours and others', with its version; None where nothing is registered."""
+        """Every alias of a product, ours and others', with its version; None where nothing is registered. Raises RegistryError."""
         from mlflow.exceptions import MlflowException
 
         with self.connected() as client:
             try:
                 return dict(client.get_registered_model(product).aliases)
-            except MlflowException:
-                return None
+            except MlflowException as problem:
+                if _is_absent(problem):
+                    return None
+                raise
 
     def tag_version(self, product: str, version: int, tag: str, text: str) -> None:
         with self.connected() as client:
@@ -227,18 +232,22 @@ class Registry(dg.ConfigurableResource):
                 serialization_format="skops",
                 skops_trusted_types=types_in(pipeline, run.packages),
                 signature=_signature(example, getattr(pipeline, method)(example)),
-                pip_requirements=REQUIREMENTS,
+                pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
                 pyfunc_predict_fn=method,
             )
             self._ensure_registered_model(client, run.product)
-            version = client.create_model_version(
+            registered = client.create_model_version(
                 run.product,
                 logged.model_uri,
                 active.info.run_id,
                 tags={name: value for name, value in tags.items() if name.startswith("evergreen.")},
                 model_id=logged.model_id,
             )
-        return {"version": int(version.version), "run_id": active.info.run_id, "experiment": active.info.experiment_id}
+        return {
+            "version": int(registered.version),
+            "run_id": active.info.run_id,
+            "experiment": active.info.experiment_id,
+        }
 
     def _registered(self, client: "MlflowClient", run: TrainingRun) -> dict[str, Any] | None:
         versions = client.search_model_versions(
@@ -276,7 +285,9 @@ class Registry(dg.ConfigurableResource):
 
         try:
             client.get_registered_model(name)
-        except MlflowException:
+        except MlflowException as problem:
+            if not _is_absent(problem):
+                raise
             client.create_registered_model(name)
 
     def _kept(self, product: str, digest: str) -> Path:
@@ -333,6 +344,11 @@ class Registry(dg.ConfigurableResource):
                 pass
         except DatabaseError as problem:
             raise RegistryError(f"{problem}, and run the same day again; scoring goes on meanwhile") from None
+
+
+def _is_absent(problem: "MlflowException") -> bool:
+    """Whether MLflow answered that there is no such thing; silence says nothing about what is there."""
+    return str(problem.error_code) == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _log_pictures(client: "MlflowClient", run_id: str, pictures: Mapping[str, bytes]) -> None:

@@ -21,12 +21,12 @@ from evergreen.errors import EvergreenError
 from evergreen.ladder import first_rung
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
-from evergreen.promotion import ROLLED_BACK, serving_as_of
+from evergreen.promotion import ROLLED_BACK, decisions, serving_as_of
 from evergreen.sources import import_function
 from evergreen.timeline import server_name
 from pipelines import places, tags
 from pipelines.failures import RunFailed, explain_failure
-from pipelines.instance import close_interrupted_runs, days_left, opened_instance, succeeded
+from pipelines.instance import close_interrupted_runs, days_left, opened_instance, refuse_daemon, succeeded
 from pipelines.jobs import daily_name, retrain_name, rollback_name
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -78,6 +78,7 @@ class Replay:
         if close_interrupted_runs(self.instance, jobs, tags.IN_PROCESS):
             watcher.note("A run that was interrupted is done again.")
         self._repair_aliases(watcher)
+        self._finish_decision(watcher)
         left = days_left(self.instance, self.product, last)
         watcher.starts(len(left))
         resumed = [Periods.of(self.product.time).before(left[0])] if left else [last]
@@ -154,6 +155,19 @@ class Replay:
             raise RunFailed(explain_failure(result, job, request.partition_key or ""))
         return [_in_words(entry) for entry in ledger.entries()[before:]]
 
+    def _finish_decision(self, watcher: Watcher) -> None:
+        """What a retrain that was killed after its decision still owes: the gates as checks, the model card."""
+        decided = decisions(self.home.promotions(self.product).entries())
+        if not decided:
+            return
+        newest, promotion = decided[-1], dg.AssetKey([self.product.name, "promotion"])
+        if newest["as_of"] in self.instance.get_materialized_partitions(promotion):
+            return
+        watcher.note(f"The decision as of {newest['as_of']} stands; its checks and its card are made again.")
+        asked = {tags.REQUESTED_BY: newest["requested_by"]}
+        request = dg.RunRequest(f"retrain/{newest['key']}", partition_key=newest["as_of"], tags=asked)
+        self._carry_out(retrain_name(self.product), request)
+
     def _repair_aliases(self, watcher: Watcher) -> None:
         """MLflow's aliases follow the ledger: what a killed promotion left undone is done here."""
         entries = self.home.promotions(self.product).entries()
@@ -178,10 +192,12 @@ def _in_words(entry: Entry) -> str:
 
 @contextmanager
 def opened_replay(product: Product) -> Iterator[Replay]:
-    """A replay that no other process can run at the same time. Raises EvergreenError where one does."""
+    """A replay that no other process can run at the same time. Raises EvergreenError where one does, or a daemon works on the home:
+    each would take days and decisions from under the other."""
     from pipelines.products import build_definitions
 
     with opened_instance() as instance, _only_one(product):
+        refuse_daemon(instance, places.home())
         home = Home(path=str(places.home()))
         registry = Registry(home=str(places.home()), tracking_uri=places.tracking_uri())
         yield Replay(product, build_definitions(), instance, home, registry)

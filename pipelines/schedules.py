@@ -20,7 +20,8 @@ RETRAIN_CRONS = {"daily": "0 4 * * *", "weekly": "0 4 * * 1", "monthly": "0 4 1 
 
 def daily_schedule(product: Product) -> dg.ScheduleDefinition:
     """Every night, the day that has just ended, and before it the days that are not done: a weekend without a daemon, a day that
-    failed, a new product's past. The queue does them in order."""
+    failed, a new product's past. The queue does them in order. After the product's end it asks for nothing: `evergreen replay` does what
+    is left."""
 
     @dg.schedule(
         name=f"{daily_name(product)}_schedule",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evergreen.errors import EvergreenError
 from pipelines import places
-from pipelines.instance import prepare_home
+from pipelines.instance import forget_daemon, prepare_home
 
 HOST = "127.0.0.1"
 WORKSPACE = places.REPOSITORY / "workspace.yaml"
@@ -39,6 +39,7 @@ def serve(dagster_port: int, mlflow_port: int) -> None:
     finally:
         for process in running:
             _stop(process)
+        forget_daemon()
 
 
 def webserver_command(port: int) -> list[str]:

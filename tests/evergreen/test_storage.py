@@ -42,6 +42,18 @@ def test_what_is_written_is_read_back_in_the_order_asked_for(store):
     assert store.read_document("report", day(1)) == {"days": ["2024-01-01"], "value": None}
 
 
+def test_a_day_whose_write_failed_is_no_day(store):
+    def parts():
+        yield ONE
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        store.write("batch", day(3), parts())
+
+    assert store.path("batch", day(3)).parent.exists()
+    assert store.days("batch") == [day(1), day(2)]
+
+
 def test_a_second_write_replaces_the_first_and_the_digest_tells_the_content(store):
     assert store.write("batch", day(1), TWO) == store.write("batch", day(2), TWO) != store.write("batch", day(3), ONE)
     assert store.read("batch", day(1)).equals(TWO)

@@ -16,7 +16,7 @@ from evergreen.errors import EvergreenError
 from pipelines import places
 from pipelines.cli import app
 from pipelines.doctor import load_each
-from pipelines.instance import opened_instance
+from pipelines.instance import forget_daemon, opened_instance
 from pipelines.products import build_definitions
 from pipelines.restore import restore_backup
 from pipelines.tags import IN_PROCESS
@@ -167,7 +167,7 @@ def test_a_product_that_goes_on_needs_a_daemon_and_deliveries(restored):
     going_on = restored.changed({"time": {"end": None}, "source": {"events": "nowhere/{day}.parquet"}})
 
     assert [finding.what.partition(": ")[0] for finding in examined(going_on)] == [
-        "the Dagster daemon never ran on this home",
+        "the Dagster daemon does not run",
         f"{places.home()}/nowhere/2013-01-13.parquet has not been delivered",
     ]
 
@@ -180,7 +180,11 @@ def test_a_living_daemon_is_no_finding_and_keeps_its_home(restored, kept):
     assert examined(going_on) == []
     with pytest.raises(EvergreenError, match="a Dagster daemon is running"):
         restore_backup(kept.backup, places.home(), True, silently)
-    assert "a Dagster daemon is running" in evergreen("backfill", "flights").stderr
+    for command in ("backfill", "replay"):
+        assert "a Dagster daemon is running" in evergreen(command, "flights").stderr
+    forget_daemon()
+    with going_on.opened():
+        pass
 
 
 def test_a_backfill_says_what_it_cannot_do(restored):

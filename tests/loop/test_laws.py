@@ -22,12 +22,12 @@ from mlflow import MlflowClient
 from evergreen.as_of import AsOf
 from evergreen.errors import OverlapError
 from evergreen.evaluation import refuse_overlap
-from evergreen.periods import Periods
 from evergreen.product_files import overlay
 from evergreen.training import manifest_of, possible_training_ids, read_manifest_rows
 from pipelines import places
 from pipelines.instance import opened_instance
 from pipelines.products import build_definitions
+from pipelines.registry import registry_here
 from tests.loop.life import (
     DAILY,
     SHORT,
@@ -167,17 +167,25 @@ def test_a_day_decided_after_its_future_was_poisoned_is_decided_the_same(ten_day
     assert {name: canonical(decided)[name] for name in compared} == {name: expected[name] for name in compared}
 
 
-def test_a_changed_past_is_refused_where_it_was_decided(ten_days):
-    """Law 1: a decided day verifies its digest; data that was edited since is an error that names both digests."""
+@pytest.mark.parametrize(
+    ("decided", "edited", "rows"),
+    [("2013-01-10", "2013-01-01", "training"), ("2013-01-09", "2013-01-08", "evaluation")],
+)
+def test_a_changed_past_is_refused_where_it_was_decided(ten_days, decided, edited, rows):
+    """Law 1: a decided day, promoted or kept, verifies its digests; data that was edited since is an error that names both."""
     loop = ten_days
-    path = loop.store.path("labels", Periods.of(loop.product.time).start)
+    sets = loop.home.evaluation_sets(loop.product).entries()
+    judged_on = loop.store.read_document("evaluation_set", date.fromisoformat(decided))
+    path = loop.store.path("labels", date.fromisoformat(edited))
     labels = pd.read_parquet(path)
     labels.assign(label=1 - labels.label).to_parquet(path, index=False)
 
-    result = loop.run_again("retrain", "2013-01-10")
+    result = loop.run_again("retrain", decided)
 
     assert not result.success
-    assert "was decided on the training digest" in failures(result)
+    assert f"flights/{decided} was decided on the {rows} digest" in failures(result)
+    assert loop.home.evaluation_sets(loop.product).entries() == sets
+    assert loop.store.read_document("evaluation_set", date.fromisoformat(decided)) == judged_on
 
 
 def test_labels_that_come_early_are_not_used_early(ten_days):
@@ -229,6 +237,19 @@ def test_a_judging_row_that_was_trained_on_stops_the_run(ten_days):
     assert not result.success
     assert "were trained on by the candidate" in failures(result)
     assert loop.decisions == []
+
+
+def test_judging_days_that_a_wider_window_takes_from_the_champion_judge_nothing(ten_days):
+    """Law 3: with a window of six days the champion's twin was trained on the first of them, and stays champion until they have passed."""
+    loop = ten_days.changed({"evaluation": {"window": "6d"}})
+
+    loop.live("2013-01-11")
+
+    before, decided = loop.decisions[-2:]
+    assert (decided["as_of"], decided["serving"]["champion"]) == ("2013-01-11", before["serving"]["champion"])
+    [compared] = [gate for gate in decided["gates"] if gate["name"] == "comparison"]
+    assert compared["verdict"] == "not enough evidence"
+    assert "it was trained through 2013-01-05 and the judging days begin with 2013-01-05" in compared["sentence"]
 
 
 def test_what_ships_knows_the_judging_days_and_what_was_judged_does_not(ten_days):
@@ -321,6 +342,10 @@ def test_mlflow_that_does_not_answer_fails_the_retrain_and_not_the_scoring(ten_d
     assert "MLflow at http://127.0.0.1:9 does not answer" in str(failure.value)
     assert "unset MLFLOW_TRACKING_URI" in str(failure.value)
     assert str(ten_days.store.days("predictions")[-1]) == "2013-01-11"
+    projected = (ten_days.store.root / "aliases.json").read_bytes()
+    nobody = ten_days.decisions[-1]["serving"] | {"champion": None}
+    assert "are left behind the ledger" in str(registry_here().follow("flights", nobody))
+    assert (ten_days.store.root / "aliases.json").read_bytes() == projected, "what did not answer was not moved"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     ten_days.live("2013-01-11")
     assert [entry["as_of"] for entry in ten_days.decisions] == ["2013-01-09", "2013-01-10", "2013-01-11"]
