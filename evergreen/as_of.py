@@ -101,10 +101,10 @@ class AsOf:
         return self.read("batch", self.days(first), columns or needed_columns(self.product))
 
     def label_log(self, first: date, last: date | None = None) -> pd.DataFrame:
-        """`id` and `label` as written from `first` on, up to `last` or the as-of day."""
+        """`id`, `known_at` and `label` as written from `first` on, up to `last` or the as-of day."""
         days = [day for day in self.days(first) if last is None or day <= last]
-        log = self.read("labels", days, ["id", "label"])
-        return log if len(log.columns) else pd.DataFrame({"id": [], "label": []})
+        log = self.read("labels", days, ["id", "known_at", "label"])
+        return log if len(log.columns) else pd.DataFrame({"id": [], "known_at": [], "label": []})
 
     def recent_due_times(self) -> Iterator[pd.DataFrame]:
         """Due times of the events to which an outcome delivered on the day may belong, in parts."""

@@ -1,8 +1,8 @@
 """Labels: an expression over delivered outcomes, used when they are due and not before.
 
 The table `labels` is a log. Its partition for day D says what D taught: each outcome delivered on D, and each row that fell due on D
-without one (`pending`, label missing). The label of a row as of D is the last entry up to D, so that a correction wins from the day
-when it was known.
+without one (`pending`, label missing). The label of a row as of D is the newest known of the entries up to D, so that a correction
+wins from the day when it was known.
 """
 
 from collections.abc import Iterable, Iterator
@@ -124,8 +124,12 @@ def _entries(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def latest_labels(log: pd.DataFrame) -> pd.DataFrame:
-    """The label log with one entry an id: the last label written. Pending entries say nothing about a label."""
-    return log[log.label.notna()].drop_duplicates("id", keep="last")
+    """The label log with one entry an id: the newest news by `known_at`, of two of one moment the one delivered last.
+
+    Old news that is delivered after a correction takes nothing back. Pending entries say nothing about a label.
+    """
+    told = log[log.label.notna()]
+    return told.sort_values("known_at", kind="stable").drop_duplicates("id", keep="last")
 
 
 def _evaluate(outcomes: pd.DataFrame, product: Product) -> pd.DataFrame:

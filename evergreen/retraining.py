@@ -87,8 +87,8 @@ def decide(history: History, product: Product) -> RetrainDecision:
     }
     readings = [readers[trigger.kind](history, trigger, product) for trigger in product.retraining.triggers]
     fired = any(reading.fired for reading in readings)
-    held_back = _held_back(history, product) if fired else None
-    return RetrainDecision(fired and held_back is None, readings, held_back)
+    held = held_back(history.day, history.decisions, product) if fired else None
+    return RetrainDecision(fired and held is None, readings, held)
 
 
 def alarm_threshold(excess: pd.Series, over: int, one_in: int) -> tuple[float | None, int]:
@@ -160,12 +160,14 @@ def _staleness(history: History, trigger: StalenessTrigger, _: Product) -> Readi
     )
 
 
-def _held_back(history: History, product: Product) -> str | None:
+def held_back(day: date, decided: list[date], product: Product) -> str | None:
+    """Which of cooldown and budget keeps a trigger from asking as of a day; None where neither does. `decided` are the as-of days of
+    retrains, in order."""
     policy, word = product.retraining, product.time.word
     cooldown, per = product.count(policy.cooldown), product.count(policy.budget.per)
-    ages = [Periods.of(product.time).steps(decided, history.day) for decided in history.decisions]
+    ages = [Periods.of(product.time).steps(before, day) for before in decided]
     if ages and ages[-1] <= cooldown:
-        return f"cooldown ({cooldown} {word}s after {history.decisions[-1]})"
+        return f"cooldown ({cooldown} {word}s after {decided[-1]})"
     spent = sum(age < per for age in ages)
     if spent >= policy.budget.retrains:
         return f"budget ({spent} of {policy.budget.retrains} retrains in {per} {word}s)"

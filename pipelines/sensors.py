@@ -6,10 +6,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from evergreen.cadence import parse_period
 from evergreen.config import FilesSource, Product
 from evergreen.deliveries import look_for_arrivals
 from evergreen.periods import Periods
-from evergreen.promotion import decision_id, serving_now
+from evergreen.promotion import decision_id, decisions, serving_now
+from evergreen.retraining import held_back
 from evergreen.rollback import rollback_key
 from evergreen.sources import daily_files
 from pipelines import tags
@@ -42,14 +44,20 @@ def retrain_sensor(product: Product) -> dg.SensorDefinition:
         days = store.document_days("retrain_decision")
         if not days:
             return dg.SkipReason("no day has been monitored yet")
-        decision, key = store.read_document("retrain_decision", days[-1]), decision_id(product.name, days[-1])
+        day = days[-1]
+        decision, key = store.read_document("retrain_decision", day), decision_id(product.name, day)
         if not decision["retrain"]:
-            return dg.SkipReason(f"{days[-1]}: {decision['sentence']}")
-        if home.promotions(product).find(key):
+            return dg.SkipReason(f"{day}: {decision['sentence']}")
+        decided = {parse_period(entry["as_of"]) for entry in decisions(home.promotions(product).entries())}
+        if day in decided:
             return dg.SkipReason(f"{key} is decided already")
+        # days that are caught up in a row do not know of each other's retrains, which wait or take effect later
+        asked = sorted(decided | days_underway(context.instance, retrain_name(product)))
+        if held := held_back(day, asked, product):
+            return dg.SkipReason(f"{key}: held back by {held}")
         return dg.RunRequest(
             run_key=f"retrain/{key}",
-            partition_key=str(days[-1]),
+            partition_key=str(day),
             tags={tags.REQUESTED_BY: f"sensor: {', '.join(decision['fired'])}"},
         )
 

@@ -157,6 +157,15 @@ def test_a_correction_is_entered_although_the_row_was_labelled_and_wins_from_the
     assert latest_labels(pd.concat([first, second])).label.tolist() == [0.0]
 
 
+@pytest.mark.parametrize(("known", "label"), [("17:59", 1.0), ("18:00", 0.0), ("18:01", 0.0)])
+def test_old_news_that_is_delivered_late_takes_no_correction_back(known, label):
+    product = shop()
+    recent = due(product, d1=["a"])
+    first = label_day(returns({"a": True}, at(1, "18:00")), recent, NOTHING_LABELLED, product, day(1)).entries
+    later = label_day(returns({"a": False}, at(1, known)), recent, {"a"}, product, day(2)).entries
+    assert latest_labels(pd.concat([first, later])).label.tolist() == [label]
+
+
 @pytest.mark.parametrize(
     ("label", "columns", "matures_at"),
     [

@@ -361,6 +361,14 @@ def look(loop: Loop) -> Any:
         return definitions.resolve_sensor_def("flights_retrain_sensor").evaluate_tick(context)
 
 
+def fire(loop: Loop, day: str) -> None:
+    """The day's decision says that performance crossed its threshold."""
+    decision = loop.store.read_document("retrain_decision", date.fromisoformat(day))
+    loop.store.write_document(
+        "retrain_decision", date.fromisoformat(day), decision | {"retrain": True, "fired": ["performance"]}
+    )
+
+
 def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(ten_days):
     """A fired decision becomes one request; once the day is decided, whoever asked for it, there is none."""
     by_age = {"schedule": "0 4 1 7 *", "triggers": [{"kind": "staleness", "days": 1}], "cooldown": "1d"}
@@ -372,13 +380,17 @@ def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(ten_days):
 
     loop.live("2013-01-13")
     assert look(loop).skip_message == "2013-01-13: No retrain: no trigger fired."
-    decision = loop.store.read_document("retrain_decision", date(2013, 1, 13))
-    fired = decision | {"retrain": True, "fired": ["performance"]}
-    loop.store.write_document("retrain_decision", date(2013, 1, 13), fired)
-    asked = [request.run_key for _ in range(2) for request in look(loop).run_requests]
-    assert asked == ["retrain/flights/2013-01-13"] * 2, "one key: the daemon runs it once"
+    fire(loop, "2013-01-13")
+    held = "flights/2013-01-13: held back by cooldown (1 days after 2013-01-12)"
+    assert look(loop).skip_message == held, "a day that was caught up did not know of the retrain before it"
 
-    assert loop.run_again("retrain", "2013-01-13").success
-    assert look(loop).skip_message == "flights/2013-01-13 is decided already"
-    assert loop.run_again("retrain", "2013-01-13").success
-    assert [entry["as_of"] for entry in loop.decisions][2:] == ["2013-01-12", "2013-01-13"]
+    loop = loop.changed({"retraining": {"triggers": []}})
+    loop.live("2013-01-14")
+    fire(loop, "2013-01-14")
+    asked = [request.run_key for _ in range(2) for request in look(loop).run_requests]
+    assert asked == ["retrain/flights/2013-01-14"] * 2, "one key: the daemon runs it once"
+
+    assert loop.run_again("retrain", "2013-01-14").success
+    assert look(loop).skip_message == "flights/2013-01-14 is decided already"
+    assert loop.run_again("retrain", "2013-01-14").success
+    assert [entry["as_of"] for entry in loop.decisions][2:] == ["2013-01-12", "2013-01-14"]
