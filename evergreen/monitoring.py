@@ -45,7 +45,7 @@ def live_parts(view: AsOf, days: list[date]) -> Iterator[LiveRows]:
     product = view.product
     task = task_of(product)
     scores = [column for name in SCORERS.values() for column in task.columns(name)]
-    made = wide.ById(view.read("predictions", days, ["id", *scores, "version", "served_by"]))
+    made = wide.ById(view.read("predictions", days, ["id", *scores, "action", "version", "served_by"]))
     columns = dict.fromkeys([*due_columns(product), *product.evaluation.slices])
     for mature in view.mature_parts(days, list(columns)):
         answers = made.of(mature.rows[product.id])
@@ -58,6 +58,7 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
 
     `coverage`: labelled share of the day's mature rows; measures of a day under the declared bound are missing. `reference`: the
     log-loss of the serving version when it was promoted (`references` by version), missing for the heuristic. `served_by`.
+    What was served costs what was done with it, at today's costs; a yardstick, which did nothing, what it would decide under these.
     """
     cards, coverages, served = [], [], []
     for part in live:
@@ -78,7 +79,12 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
 def _card(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
     task = task_of(product)
     scores = {scorer: task.from_table(rows, name) for scorer, name in SCORERS.items()}
-    return score_card(rows, scores, product, by_period=True)
+    card = score_card(rows, scores, product, by_period=True)
+    done = {"served": task.sure_of(rows.action, scores["served"])}
+    card.loc[card.scorer == "served", "expected_cost"] = score_card(
+        rows, done, product, by_period=True
+    ).expected_cost.array
+    return card
 
 
 def empty_performance() -> pd.DataFrame:

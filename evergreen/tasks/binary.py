@@ -47,8 +47,8 @@ class Binary(Task):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         return scores >= (self.threshold() if threshold is None else threshold)
 
-    def settled(self, scores: Floats) -> Floats:
-        return self.decide(scores, None).astype("float64")
+    def sure_of(self, decided: Any, scores: Floats) -> Floats:
+        return np.asarray(decided, dtype="float64")
 
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows,))

@@ -77,8 +77,8 @@ class Multiclass(Task):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         return pd.array(np.array(self.classes, dtype=object)[self.decided(scores)], dtype="str")
 
-    def settled(self, scores: Floats) -> Floats:
-        return np.eye(len(self.classes))[self.decided(scores)]
+    def sure_of(self, decided: Any, scores: Floats) -> Floats:
+        return np.eye(len(self.classes))[pd.Index(self.classes).get_indexer(decided)]
 
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows, len(self.classes)))

@@ -93,6 +93,11 @@ class Task(ABC):
 
     def settled(self, scores: Floats) -> Floats:
         """Scores so sure of each decision that it would be taken under any costs; where costs have no say, the scores themselves."""
+        return self.sure_of(self.decide(scores, None), scores)
+
+    def sure_of(self, decided: Any, scores: Floats) -> Floats:
+        """The same of decisions that were taken on scores, whatever today's costs would have decided: what `decide` gives, or a table
+        kept of it."""
         return scores
 
     @abstractmethod

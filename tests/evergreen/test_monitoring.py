@@ -36,6 +36,7 @@ def live(labelled=(2, 1), mature=(2, 1), first=(0.5, 0.5, None)):
             "score_baseline": [0.5, 0.5, 0.5],
             "score_previous": np.nan,
             "score_first": np.array(first, dtype=float),
+            "action": [True, False, True],
             "version": [3, 3, 0],
             "served_by": ["champion", "champion", "heuristic"],
         }
@@ -58,6 +59,14 @@ def test_what_was_served_is_measured_beside_its_yardsticks():
     assert served.coverage.tolist() == [1.0, 1.0]
     assert whole(table, "baseline").expected_cost.tolist() == [2.0, 2.0]
     assert sorted(set(table.slice)) == ["all", "color=blue", "color=red"]
+
+
+def test_what_was_served_costs_what_was_done_whatever_todays_costs_would_do():
+    """The second order was acted on when its version was promoted; today's threshold would leave it."""
+    part = live()
+    acted = LiveRows(part.rows.assign(action=[True, True, True]), part.coverage)
+    assert whole(performance([acted], {3: 0.25}, shop())).expected_cost.tolist() == [2.0, 2.0]
+    assert whole(performance([acted], {3: 0.25}, shop()), "baseline").expected_cost.tolist() == [2.0, 2.0]
 
 
 def test_the_reference_is_the_serving_versions_and_missing_for_the_heuristic():
