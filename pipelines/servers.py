@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from evergreen.errors import EvergreenError
@@ -12,6 +13,7 @@ from pipelines import places
 from pipelines.instance import forget_daemon, prepare_home
 
 HOST = "127.0.0.1"
+PATIENCE = 15.0  # seconds that servers have to end
 WORKSPACE = places.REPOSITORY / "workspace.yaml"
 
 
@@ -37,8 +39,9 @@ def serve(dagster_port: int, mlflow_port: int) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        for process in running:
-            _stop(process)
+        for asked_again in (signal.SIGINT, signal.SIGTERM):  # an impatient second Ctrl-C must not leave servers behind
+            signal.signal(asked_again, signal.SIG_IGN)
+        _stop(running)
         forget_daemon()
 
 
@@ -77,11 +80,14 @@ def _refuse_busy(port: int) -> None:
             )
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ask the whole process group to end, as Ctrl-C in its own terminal would."""
-    if process.poll() is None:
+def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
+    """Ask every process group to end, as Ctrl-C in its own terminal would; what has not ended in time is killed."""
+    living = [process for process in processes if process.poll() is None]
+    for process in living:
         os.killpg(process.pid, signal.SIGINT)
+    end = time.monotonic() + PATIENCE
+    for process in living:
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=max(0.0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
