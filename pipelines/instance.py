@@ -82,7 +82,8 @@ def daemon_lives(instance: dg.DagsterInstance) -> bool:
 
 
 def forget_daemon() -> None:
-    """A daemon that was stopped is told from a living one at once; its last reports would be believed for a while."""
+    """A daemon that was stopped is told from a living one at once; its last reports would be believed for a while. For who stopped
+    the only daemon of the home: every report goes."""
     with opened_instance() as instance:
         instance.wipe_daemon_heartbeats()
 

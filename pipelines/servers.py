@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evergreen.errors import EvergreenError
 from pipelines import places
-from pipelines.instance import forget_daemon, prepare_home
+from pipelines.instance import forget_daemon, opened_instance, refuse_daemon
 
 HOST = "127.0.0.1"
 PATIENCE = 15.0  # seconds that servers have to end
@@ -18,8 +18,12 @@ WORKSPACE = places.REPOSITORY / "workspace.yaml"
 
 
 def serve(dagster_port: int, mlflow_port: int) -> None:
-    """Run Dagster (webserver and daemon) and, where its store is a database, MLflow; returns when one of them ends."""
-    prepare_home()
+    """Run Dagster (webserver and daemon) and, where its store is a database, MLflow; returns when one of them ends.
+
+    Raises EvergreenError where a daemon works on the home already, or a port is taken.
+    """
+    with opened_instance() as instance:
+        refuse_daemon(instance, places.home())
     os.environ["EVERGREEN_DAGSTER_URL"] = f"http://{HOST}:{dagster_port}"
     os.environ["EVERGREEN_MLFLOW_URL"] = f"http://{HOST}:{mlflow_port}"
     for port in (dagster_port, mlflow_port):

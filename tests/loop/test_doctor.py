@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from datetime import date
@@ -182,6 +183,10 @@ def test_a_living_daemon_is_no_finding_and_keeps_its_home(restored, kept):
         restore_backup(kept.backup, places.home(), True, silently)
     for command in ("backfill", "replay"):
         assert "a Dagster daemon is running" in evergreen(command, "flights").stderr
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as taken:  # without the refusal the port would be what is told, and nothing starts
+        assert "a Dagster daemon is running" in evergreen("ui", "--port", str(taken.getsockname()[1])).stderr
     forget_daemon()
     with going_on.opened():
         pass
