@@ -34,14 +34,23 @@ PERFORMANCE = {
         "mean, in nats; of numbers, the squared error in spreads, halved; this and the next measures are missing where too few "
         "labels arrived",
     ),
-    "expected_cost": ("float64", "mean, in the product's currency"),
+    "expected_cost": (
+        "float64",
+        "mean, in the product's currency: of what was done; of yardsticks, what today's costs would decide",
+    ),
     "squared_error": ("float64", "mean"),
     "label": ("float64", "mean label; of several classes, the share of rows that were decided right"),
     "score": ("float64", "mean score; of several classes, the mean confidence in the decided one"),
     "calibration_gap": ("float64", "absolute difference of the last two; of numbers, in spreads of the label"),
     "coverage": ("float64", "labelled share of the day's mature rows"),
-    "reference": ("float64", "log-loss of the serving version when it was promoted; missing for the heuristic"),
-    "served_by": ("str", "champion, previous, baseline or heuristic"),
+    "reference": (
+        "float64",
+        "log-loss of the serving version when it was promoted, of several the mean over rows; missing for the heuristic",
+    ),
+    "served_by": (
+        "str",
+        "champion, previous, baseline or heuristic; several where a day done again was answered by more than one",
+    ),
 }
 DRIFT = {
     "feature": ("str", "name of an input, or prediction"),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from evergreen import wide
 from evergreen.config import Product
-from evergreen.labeling import due_columns, due_times, latest_labels
+from evergreen.labeling import NEWS, UNMATCHED, Before, due_columns, due_times, latest_labels
 from evergreen.periods import Periods
 from evergreen.storage import Store
 from evergreen.validation import needed_columns
@@ -100,23 +100,26 @@ class AsOf:
         """Accepted events from `first` on."""
         return self.read("batch", self.days(first), columns or needed_columns(self.product))
 
-    def label_log(self, first: date, last: date | None = None) -> pd.DataFrame:
-        """`id`, `known_at` and `label` as written from `first` on, up to `last` or the as-of day."""
-        days = [day for day in self.days(first) if last is None or day <= last]
-        log = self.read("labels", days, ["id", "known_at", "label"])
-        return log if len(log.columns) else pd.DataFrame({"id": [], "known_at": [], "label": []})
+    def label_log(self, first: date) -> pd.DataFrame:
+        """`id`, `known_at` and `label` of rows as written from `first` to the as-of day; outcomes without an event are no row's."""
+        log = self._label_log(self.days(first))
+        unmatched = log.origin == UNMATCHED
+        return (log[~unmatched] if unmatched.any() else log)[NEWS]
+
+    def labels_before(self) -> Before:
+        """What earlier days left of labels, as far back as outcomes are matched."""
+        first = self.periods.before(self.day, self.periods.covering(self.product.label.matched_for))
+        return Before.of(self._label_log(self.days(first)[:-1]))
+
+    def _label_log(self, days: list[date]) -> pd.DataFrame:
+        log = self.read("labels", days, [*NEWS, "origin"])
+        return log if len(log.columns) else pd.DataFrame(columns=[*NEWS, "origin"])
 
     def recent_due_times(self) -> Iterator[pd.DataFrame]:
         """Due times of the events to which an outcome delivered on the day may belong, in parts."""
         days = self.newest(self.periods.covering(self.product.label.matched_for) + 1)
         for events in self.scan("batch", days, due_columns(self.product)):
             yield due_times(events, self.product)
-
-    def labelled_before(self) -> pd.Series:
-        """Ids that got a label on an earlier day, as far back as outcomes are matched."""
-        reach = self.periods.before(self.day, self.periods.covering(self.product.label.matched_for))
-        log = self.label_log(reach, self.periods.before(self.day))
-        return log.id[log.label.notna()]
 
     def mature(self, first: date) -> MatureRows:
         """Rows from `first` on that are mature at the end of the as-of day, with their labels as known then."""

@@ -102,11 +102,9 @@ def _predicted(ground: Ground, product: Product, progress: Progress) -> tuple[pd
 def _card(judged: pd.DataFrame, before: Floats, after: Floats, current: Product, changed: Product) -> pd.DataFrame:
     """Both by day, priced at the changed costs: what the current decisions would cost if those were the true ones."""
     judge = changed.model_copy(update={"evaluation": current.evaluation.model_copy(update={"slices": []})})
-    card = score_card(judged, {CURRENT: before, CHANGED: after}, judge)
-    if current.decision.costs != changed.decision.costs:
-        decided = score_card(judged, {CURRENT: task_of(current).settled(before), CHANGED: after}, judge)
-        card["expected_cost"] = decided.expected_cost
-    return card
+    return score_card(
+        judged, {CURRENT: before, CHANGED: after}, judge, decided={CURRENT: task_of(current).decide(before, None)}
+    )
 
 
 def _measured(card: pd.DataFrame, ground: Ground) -> Comparison:

@@ -7,6 +7,7 @@ is decided on it. A predicted number does not say how sure it is, so nothing is 
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,16 +36,19 @@ class Estimate:
     log_loss: float
 
 
-def estimate(task: Task, labels: Floats, scores: Floats, fresh: Floats) -> dict[str, float] | None:
-    """The expected means of `fresh` scores, calibrated by the labels of other `scores`.
+def estimate(task: Task, labels: Floats, scores: Floats, fresh: Floats, decided: Any = None) -> dict[str, float] | None:
+    """The expected means of `fresh` scores, and of what was `decided` on them, calibrated by the labels of other `scores`.
 
     The measure of a row is the sum over labels of the calibrated chance of the label times the measure under it. None where the
-    labels are all the same, or scores are no chances.
+    labels are all the same, or scores are no chances. Without decisions (None) they are those that today's costs ask for.
     """
     if not task.says_chances or len(np.unique(labels)) < 2:
         return None
     chances = _calibrated(labels, task.chances(scores), task.chances(fresh))
-    under = [task.measure_rows(np.full(len(fresh), float(label)), fresh)[MEASURES] for label in range(chances.shape[1])]
+    under = [
+        task.measure_rows(np.full(len(fresh), float(label)), fresh, decided)[MEASURES]
+        for label in range(chances.shape[1])
+    ]
     weighted = [chances[:, [label]] * measures.to_numpy() for label, measures in enumerate(under)]
     means = np.sum(weighted, axis=0).mean(axis=0)
     return dict(zip(MEASURES, means.tolist(), strict=True))
@@ -83,7 +87,7 @@ def estimate_newest(view: AsOf, card: pd.DataFrame) -> Estimate | None:
         return None
     if len(known) < product.evaluation.slice_rows_at_least or fresh.empty:
         return None
-    means = estimate(task, known.label.to_numpy(), task.from_table(known), task.from_table(fresh))
+    means = estimate(task, known.label.to_numpy(), task.from_table(known), task.from_table(fresh), fresh.action)
     return Estimate(waiting[0], waiting[-1], len(fresh), len(known), **means) if means else None
 
 
@@ -98,5 +102,6 @@ def _known(view: AsOf, days: list[date]) -> pd.DataFrame:
 
 def _by_models(view: AsOf, days: list[date]) -> pd.DataFrame:
     scores = task_of(view.product).columns()
-    made = view.read("predictions", days, ["id", *scores, "served_by"]) if days else pd.DataFrame(columns=["served_by"])
+    wanted = ["id", *scores, "action", "served_by"]
+    made = view.read("predictions", days, wanted) if days else pd.DataFrame(columns=["served_by"])
     return made[made.served_by != HEURISTIC]

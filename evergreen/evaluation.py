@@ -18,18 +18,23 @@ MEANS = ["log_loss", "expected_cost", "squared_error", "label", "score"]
 
 
 def score_card(
-    rows: pd.DataFrame, scores: Mapping[str, Floats], product: Product, by_period: bool = False
+    rows: pd.DataFrame,
+    scores: Mapping[str, Floats],
+    product: Product,
+    by_period: bool = False,
+    decided: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Measures of each scorer by day and slice; a day is a block of the product, or with `by_period` a period: they differ for hours.
 
     `rows` has `day`, `label` and the slice columns; `scores` maps a scorer's name to its scores, one a row. The card has one line
     for each (day, slice, scorer): `rows`, the means of `log_loss`, `expected_cost`, `squared_error`, `label` (base rate) and
     `score`, and `calibration_gap`, the absolute difference of the last two in the task's unit. The slice `all` is the whole day.
-    Rows that a scorer did not score (NaN) are not its: it has no line where it scored none.
+    Rows that a scorer did not score (NaN) are not its: it has no line where it scored none. `decided` has the decisions that a
+    scorer's scores were answered with, one a row; a scorer that is not in it decides by the product's costs.
     """
     slices, task = product.evaluation.slices, task_of(product)
     groups = rows[["day", *slices]] if by_period else rows[["day", *slices]].assign(day=_blocks(rows, product))
-    measures = _measures_of_all(groups, rows.label.to_numpy(), scores, task)
+    measures = _measures_of_all(groups, rows.label.to_numpy(), scores, decided or {}, task)
     if measures.empty:
         return pd.DataFrame(columns=["day", "slice", "scorer", "rows", *MEANS, "calibration_gap"])
     card = pd.concat([_means(measures, name) for name in (ALL_ROWS, *slices)], ignore_index=True)
@@ -41,10 +46,15 @@ def _blocks(rows: pd.DataFrame, product: Product) -> pd.Series:
     return Periods.of(product.time).block_of(rows.day)
 
 
-def _measures_of_all(groups: pd.DataFrame, labels: Floats, scores: Mapping[str, Floats], task: Task) -> pd.DataFrame:
+def _measures_of_all(
+    groups: pd.DataFrame, labels: Floats, scores: Mapping[str, Floats], decided: Mapping[str, Any], task: Task
+) -> pd.DataFrame:
     """The row measures of every scorer, one under the other, beside what rows are grouped by."""
     beside = groups.reset_index(drop=True)
-    parts = [beside.join(task.measure_rows(labels, values)).assign(scorer=name) for name, values in scores.items()]
+    parts = [
+        beside.join(task.measure_rows(labels, values, decided.get(name))).assign(scorer=name)
+        for name, values in scores.items()
+    ]
     return pd.concat(parts, ignore_index=True).dropna(subset=["score"], ignore_index=True) if parts else beside.iloc[:0]
 
 

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from evergreen.cadence import parse_period
 from evergreen.config import Product
 from evergreen.errors import NotEnoughEvidence
+from evergreen.labeling import UNMATCHED, latest_labels
 from evergreen.ladder import NO_VERSION
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
@@ -94,14 +95,17 @@ def _row(table: pd.DataFrame, column: str, value: str) -> dict[str, Any]:
 
 
 def _label(store: Store, product: Product, day: date, prediction: str) -> dict[str, Any] | None:
-    """The last label entered for a row of `day`: none is entered once outcomes are no longer matched to it."""
-    periods = Periods.of(product.time)
+    """The label of a row of `day`, or that it is pending: none is entered once outcomes are no longer matched to it."""
+    periods, entered = Periods.of(product.time), []
     last = periods.after(day, periods.covering(product.label.matched_for))
-    for known in reversed([other for other in store.days("labels") if day <= other <= last]):
+    for known in (other for other in store.days("labels") if day <= other <= last):
         log = store.read("labels", known)
-        if (log.id == prediction).any():
-            return {**_row(log, "id", prediction), "entered_on": known}
-    return None
+        entered.append(log[(log.id == prediction) & (log.origin != UNMATCHED)].assign(entered_on=known))
+    if not any(map(len, entered)):
+        return None
+    log = pd.concat(entered)
+    told = latest_labels(log)
+    return _row(told if len(told) else log, "id", prediction)
 
 
 def _record(state: Entry | None, made: dict[str, Any]) -> dict[str, Any] | None:

@@ -82,7 +82,7 @@ def gather(view: AsOf, entries: list[Entry]) -> Health:
         days=days,
         card=card[card.day >= pd.Timestamp(days[0])],
         scored=scored,
-        delays=(labels.known_at - labels.event_time)[labels.label.notna()],
+        delays=(labels.known_at - labels.event_time).dropna(),
         pending=int(labels.label.isna().sum()),
         entries=entries,
         drift=store.read("drift", view.day),

@@ -1,8 +1,9 @@
 """Labels: an expression over delivered outcomes, used when they are due and not before.
 
-The table `labels` is a log. Its partition for day D says what D taught: each outcome delivered on D, and each row that fell due on D
-without one (`pending`, label missing). The label of a row as of D is the newest known of the entries up to D, so that a correction
-wins from the day when it was known.
+The table `labels` is a log. Its partition for day D says what D taught, and `origin` tells one from another: outcomes that belong to
+an event (OUTCOME), rows that fell due on D without one (PENDING, label missing), and outcomes delivered on D that have no accepted
+event yet (UNMATCHED): they wait as long as outcomes are matched, and are no label of a row before the day that finds their event. The
+label of a row as of D is the newest known of the entries up to D, so that a correction wins from the day when it was known.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,25 +20,9 @@ from evergreen.periods import Periods
 from evergreen.tasks import task_of
 from evergreen.validation import to_text, to_utc
 
+OUTCOME, PENDING, UNMATCHED = "outcome", "none", "unmatched"
+NEWS = ["id", "known_at", "label"]
 COLUMNS = ["id", "event_time", "matures_at", "known_at", "label", "origin"]
-
-
-@dataclass(frozen=True)
-class DayLabels:
-    """What one day taught about labels.
-
-    `entries` has COLUMNS (label missing while it is pending); `orphans` counts outcomes without an accepted event, `undetermined`
-    those on which the expression has no value, `untimely` those whose known_at is missing or lies after the day.
-    """
-
-    entries: pd.DataFrame
-    orphans: int
-    undetermined: int
-    untimely: int
-
-    @property
-    def pending(self) -> int:
-        return int(self.entries.label.isna().sum())
 
 
 def due_times(events: pd.DataFrame, product: Product) -> pd.DataFrame:
@@ -53,23 +38,12 @@ def due_columns(product: Product) -> list[str]:
     return [product.id, product.time.event, *([product.label.matures_at] if product.label.matures_at else [])]
 
 
-def label_day(
-    outcomes: pd.DataFrame, recent: pd.DataFrame, labelled: set[str], product: Product, day: date
-) -> DayLabels:
-    """The label entries of one day.
-
-    `outcomes` were delivered on the day; `recent` are the due times of the events that they may belong to; `labelled` are the ids
-    that earlier days labelled. Raises SourceError where the outcomes lack a column that the label needs.
-    """
-    told = read_outcomes([outcomes], product, day)
-    log = wide.ById(pd.DataFrame({"id": sorted(labelled)}, dtype="str"))
-    entries = pd.concat(list(label_parts(told, [recent], log, product, day)), ignore_index=True)
-    return DayLabels(entries, len(told.usable) - int(entries.label.count()), told.undetermined, told.untimely)
-
-
 @dataclass(frozen=True)
 class Outcomes:
-    """What a day's outcomes say: `usable` has `id`, `known_at` and `label`, the last known one of each id; the rest is counted."""
+    """What a day's outcomes say: `usable` has NEWS, the last known one of each id; the rest is counted.
+
+    `undetermined`: the expression has no value on them; `untimely`: their known_at is missing or lies after the day.
+    """
 
     usable: pd.DataFrame
     undetermined: int
@@ -94,23 +68,43 @@ def _last_known(found: pd.DataFrame) -> pd.DataFrame:
     return last if several.all() else pd.concat([found[~several], last], ignore_index=True)
 
 
-def label_parts(
-    told: Outcomes, recent: Iterable[pd.DataFrame], labelled: wide.ById, product: Product, day: date
-) -> Iterator[pd.DataFrame]:
-    """The label entries of one day in parts: those of outcomes as `recent` (due times) comes, then those that are pending.
+@dataclass(frozen=True)
+class Before:
+    """What earlier days left: the ids that `labelled` rows have, and the news (NEWS) that is `waiting` for an event."""
 
-    `labelled` has the `id` of each row that earlier days labelled.
-    """
-    outcomes, pending = wide.ById(told.usable), []
+    labelled: wide.ById
+    waiting: pd.DataFrame
+
+    @classmethod
+    def of(cls, log: pd.DataFrame) -> "Before":
+        """From the label log of earlier days: NEWS and `origin`. News waits until its id got a label that is no older."""
+        unmatched = log.id[log.origin == UNMATCHED]
+        newest = latest_labels(log[wide.among(log.id, unmatched)] if len(unmatched) else log[:0])
+        labelled = wide.ById(log.loc[log.origin == OUTCOME, ["id"]])
+        return cls(labelled, newest.loc[newest.origin == UNMATCHED, NEWS])
+
+
+def label_parts(
+    told: Outcomes, recent: Iterable[pd.DataFrame], before: Before, product: Product, day: date
+) -> Iterator[pd.DataFrame]:
+    """The label entries of one day in parts: outcomes, told today or waiting, as the events in `recent` (due times) come; then what
+    is pending; then what was told today and has no event."""
+    outcomes, matched, pending = wide.ById(_news(told, before)), [told.usable.id[:0]], []
     for part in recent:
-        matched = part.merge(outcomes.of(part.id), on="id").assign(origin="outcome")
-        yield _entries(matched)
-        waiting = part[_falls_due(part, product, day) & ~wide.among(part.id, matched.id)]
-        pending.append(waiting[~wide.among(waiting.id, labelled.of(waiting.id).id)])
-    for part in pending:
-        if len(part):
-            unknown = pd.Series(pd.NaT, index=part.index, dtype="datetime64[us, UTC]")
-            yield _entries(part.assign(label=float("nan"), origin="none", known_at=unknown))
+        found = part.merge(outcomes.of(part.id), on="id")
+        yield _entries(found, OUTCOME)
+        matched.append(found.id)
+        due = part[_falls_due(part, product, day) & ~wide.among(part.id, found.id)]
+        pending.append(due[~wide.among(due.id, before.labelled.of(due.id).id)])
+    yield from (_entries(part, PENDING) for part in pending if len(part))
+    unmatched = told.usable[~wide.among(told.usable.id, pd.concat(matched))]
+    yield from (_entries(part, UNMATCHED) for part in wide.slices(unmatched) if len(part))
+
+
+def _news(told: Outcomes, before: Before) -> pd.DataFrame:
+    """One entry an id: of what waits and what is told today the last known."""
+    both = [before.waiting, told.usable]
+    return _last_known(pd.concat(both, ignore_index=True)) if len(before.waiting) else told.usable
 
 
 def _falls_due(rows: pd.DataFrame, product: Product, day: date) -> pd.Series:
@@ -118,9 +112,10 @@ def _falls_due(rows: pd.DataFrame, product: Product, day: date) -> pd.Series:
     return (rows.matures_at >= periods.begins(day)) & (rows.matures_at < periods.ends(day))
 
 
-def _entries(rows: pd.DataFrame) -> pd.DataFrame:
-    kinds = {"known_at": "datetime64[us, UTC]", "label": "float64", "origin": "str"}
-    return rows[COLUMNS].astype(kinds).reset_index(drop=True)
+def _entries(rows: pd.DataFrame, origin: str) -> pd.DataFrame:
+    times = dict.fromkeys(["event_time", "matures_at", "known_at"], "datetime64[us, UTC]")
+    entries = rows.assign(origin=origin).reindex(columns=COLUMNS)
+    return entries.astype({**times, "label": "float64", "origin": "str"}).reset_index(drop=True)
 
 
 def latest_labels(log: pd.DataFrame) -> pd.DataFrame:

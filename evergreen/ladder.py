@@ -10,6 +10,8 @@ from typing import Any
 RUNGS = ("champion", "previous", "baseline")
 HEURISTIC = "heuristic"
 NO_VERSION = 0
+SEVERAL = "several"
+"""Who served a day whose rows were answered by more than one rung or version."""
 AGAINST_PRIOR = "against_prior"
 """Where a baseline's record keeps what the judge found; records of earlier releases have none, and keep their rung."""
 

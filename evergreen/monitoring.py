@@ -12,7 +12,7 @@ from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_block, pooled, score_card
 from evergreen.labeling import due_columns
-from evergreen.ladder import HEURISTIC
+from evergreen.ladder import HEURISTIC, SEVERAL
 from evergreen.periods import Periods
 from evergreen.tasks import task_of
 
@@ -57,20 +57,23 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
     """The score card of what was served and of its yardsticks, by day and slice, plus three columns; `live` comes in parts.
 
     `coverage`: labelled share of the day's mature rows; measures of a day under the declared bound are missing. `reference`: the
-    log-loss of the serving version when it was promoted (`references` by version), missing for the heuristic. `served_by`.
-    What was served costs what was done with it, at today's costs; a yardstick, which did nothing, what it would decide under these.
+    log-loss of the serving version when it was promoted (`references` by version), of several the mean over the day's rows; missing
+    where one has none, as the heuristic. `served_by`: a rung, or SEVERAL, where a day that was done again was answered by more.
+
+    What was served costs what was done with it, at today's costs as prices. A yardstick did nothing: it costs what it would decide by
+    today's costs, the best that it could have done. So a threshold that became wrong shows as a cost of what was served.
     """
-    cards, coverages, served = [], [], []
+    cards, coverages, answered = [], [], []
     for part in live:
         coverages.append(part.coverage)
         if len(part.rows):
             cards.append(_card(part.rows, product))
-            served.append(part.rows.groupby("day")[["version", "served_by"]].first())
+            answered.append(part.rows.groupby(["day", "version", "served_by"]).size())
     if not cards:
         return empty_performance()
-    card, counts, by_day = pooled(cards, product), added_up(coverages), pd.concat(served).groupby(level=0).first()
+    card, counts, by_day = pooled(cards, product), added_up(coverages), _who_served(pd.concat(answered), references)
     card["coverage"] = card.day.map(counts.labelled / counts.mature).astype("float64")
-    card["reference"] = card.day.map(by_day.version.map(references)).astype("float64")
+    card["reference"] = card.day.map(by_day.reference).astype("float64")
     card["served_by"] = card.day.map(by_day.served_by).astype("str")
     card.loc[card.coverage < product.label.coverage_at_least, MEASURES] = np.nan
     return card[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
@@ -79,12 +82,19 @@ def performance(live: Iterable[LiveRows], references: dict[int, float], product:
 def _card(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
     task = task_of(product)
     scores = {scorer: task.from_table(rows, name) for scorer, name in SCORERS.items()}
-    card = score_card(rows, scores, product, by_period=True)
-    done = {"served": task.sure_of(rows.action, scores["served"])}
-    card.loc[card.scorer == "served", "expected_cost"] = score_card(
-        rows, done, product, by_period=True
-    ).expected_cost.array
-    return card
+    return score_card(rows, scores, product, by_period=True, decided={"served": rows.action})
+
+
+def _who_served(answered: pd.Series, references: dict[int, float]) -> pd.DataFrame:
+    """`reference` and `served_by` of each day; `answered` has the rows by day, version and rung, in parts."""
+    rows = answered.groupby(level=[0, 1, 2]).sum().rename("rows").reset_index(["version", "served_by"])
+    share, rung = rows.rows / rows.groupby("day").rows.transform("sum"), rows.groupby("day").served_by
+    return pd.DataFrame(
+        {
+            "reference": (rows.version.map(references) * share).groupby("day").sum(skipna=False),
+            "served_by": rung.first().where(rung.size() == 1, SEVERAL),
+        }
+    )
 
 
 def empty_performance() -> pd.DataFrame:

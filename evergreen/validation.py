@@ -243,17 +243,17 @@ def _timing_reasons(typed: pd.DataFrame, product: Product, day: date) -> Reasons
 
 
 def _schema_reasons(typed: pd.DataFrame, product: Product) -> Reasons:
-    """What pandera finds, as (row, reason)."""
+    """What pandera finds, as (row, reason). Raises DayRefused where a rule could not be evaluated: it says nothing of any row."""
     from pandera.errors import SchemaErrors
 
     try:
         _schema(product).validate(typed, lazy=True)
     except SchemaErrors as errors:
-        cases = errors.failure_cases.dropna(subset=["index"])
-        return [
-            (int(case.index), f"{case.column}: {_in_words(case.check)}")
-            for case in cases.itertuples(index=False, name="Case")
-        ]
+        cases = list(errors.failure_cases.itertuples(index=False, name="Case"))
+        if broken := [case for case in cases if pd.isna(case.index)]:
+            told = dict.fromkeys(f"{case.column}: {case.check}: {case.failure_case}" for case in broken)
+            raise DayRefused(f"rules cannot be evaluated: {'; '.join(told)}") from None
+        return [(int(case.index), f"{case.column}: {_in_words(case.check)}") for case in cases]
     return []
 
 

@@ -111,7 +111,8 @@ class Label(Section):
         None, description="event column, known at prediction time, with the moment when the label is due"
     )
     matched_for: WholeDays = Field(
-        timedelta(days=8), description="how long after the event's period an outcome is still matched to it"
+        timedelta(days=8),
+        description="how long after the event's period an outcome is still matched to it; one that comes before its event waits as long",
     )
     coverage_at_least: Share = Field(
         0.95, description="share of mature rows with a label under which a day is not judged"

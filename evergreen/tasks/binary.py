@@ -47,17 +47,14 @@ class Binary(Task):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         return scores >= (self.threshold() if threshold is None else threshold)
 
-    def sure_of(self, decided: Any, scores: Floats) -> Floats:
-        return np.asarray(decided, dtype="float64")
-
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows,))
         if ((scores < 0) | (scores > 1)).any():
             raise ModelError("the model answered probabilities outside 0 to 1")
 
-    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+    def measure_rows(self, labels: Floats, scores: Floats, decided: Any = None) -> pd.DataFrame:
         chance = np.clip(scores, 1e-7, 1 - 1e-7)
-        positive, act = labels == 1, scores >= self.threshold()
+        positive, act = labels == 1, self.decide(scores, None) if decided is None else np.asarray(decided, dtype="bool")
         acted, left = self._costs_of_acting(labels)
         return pd.DataFrame(
             {

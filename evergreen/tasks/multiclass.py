@@ -77,9 +77,6 @@ class Multiclass(Task):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         return pd.array(np.array(self.classes, dtype=object)[self.decided(scores)], dtype="str")
 
-    def sure_of(self, decided: Any, scores: Floats) -> Floats:
-        return np.eye(len(self.classes))[pd.Index(self.classes).get_indexer(decided)]
-
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows, len(self.classes)))
         if ((scores < 0) | (scores > 1)).any():
@@ -87,8 +84,9 @@ class Multiclass(Task):
         if (np.abs(scores.sum(axis=1) - 1) > 1e-3).any():
             raise ModelError("the model answered probabilities of classes that do not add up to 1")
 
-    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
-        rows, truth, decided = np.arange(len(labels)), labels.astype(int), self.decided(scores)
+    def measure_rows(self, labels: Floats, scores: Floats, decided: Any = None) -> pd.DataFrame:
+        rows, truth = np.arange(len(labels)), labels.astype(int)
+        decided = self.decided(scores) if decided is None else pd.Index(self.classes).get_indexer(decided)
         happened = np.eye(len(self.classes))[truth]
         return pd.DataFrame(
             {

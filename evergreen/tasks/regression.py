@@ -52,8 +52,8 @@ class Regression(Task):
     def check(self, scores: Floats, rows: int) -> None:
         refuse_unsound(scores, (rows,))
 
-    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
-        """The loss is that of a normal distribution around the prediction, up to a constant."""
+    def measure_rows(self, labels: Floats, scores: Floats, decided: Any = None) -> pd.DataFrame:
+        """The loss is that of a normal distribution around the prediction, up to a constant. What is decided is the score itself."""
         over = scores - labels
         return pd.DataFrame(
             {

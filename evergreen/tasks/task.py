@@ -91,24 +91,17 @@ class Task(ABC):
     def decide(self, scores: Floats, threshold: float | None) -> Any:
         """The decision for each row, as the table of predictions keeps it."""
 
-    def settled(self, scores: Floats) -> Floats:
-        """Scores so sure of each decision that it would be taken under any costs; where costs have no say, the scores themselves."""
-        return self.sure_of(self.decide(scores, None), scores)
-
-    def sure_of(self, decided: Any, scores: Floats) -> Floats:
-        """The same of decisions that were taken on scores, whatever today's costs would have decided: what `decide` gives, or a table
-        kept of it."""
-        return scores
-
     @abstractmethod
     def check(self, scores: Floats, rows: int) -> None:
         """Raise ModelError unless these are sound scores for so many rows."""
 
     @abstractmethod
-    def measure_rows(self, labels: Floats, scores: Floats) -> pd.DataFrame:
+    def measure_rows(self, labels: Floats, scores: Floats, decided: Any = None) -> pd.DataFrame:
         """Per-row measures that can be averaged over any block: `log_loss`, `expected_cost`, `squared_error`, `label`, `score`.
 
-        The means of the last two are what calibration compares. `score` is missing where the row was not scored.
+        The means of the last two are what calibration compares. `score` is missing where the row was not scored. `decided` are
+        decisions that were taken, as `decide` gives them or a table kept them; None means those that today's costs ask for. Either
+        way today's costs are their prices.
         """
 
     @abstractmethod

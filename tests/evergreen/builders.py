@@ -15,7 +15,7 @@ import pandas as pd
 
 from evergreen.as_of import AsOf
 from evergreen.config import Product
-from evergreen.labeling import label_day
+from evergreen.labeling import NEWS, OUTCOME, Before, label_parts, read_outcomes
 from evergreen.product_files import overlay, parse
 from evergreen.scoring import Scored, predictions
 from evergreen.storage import Store
@@ -82,6 +82,21 @@ def batch(product: Product, number: int, ids: Sequence[str], **columns: Any) -> 
     return validate(orders(number, ids, **columns), product, day(number)).batch
 
 
+def label_log(labels: Mapping[str, float], origin: str = OUTCOME, when: pd.Timestamp | None = None) -> pd.DataFrame:
+    """What earlier days wrote of labels: one entry an id, known on the first day unless a test says otherwise."""
+    known = pd.Series(at(1) if when is None else when, index=range(len(labels)), dtype="datetime64[us, UTC]")
+    entries = {"id": pd.Series(list(labels), dtype="str"), "known_at": known, "label": list(labels.values())}
+    return pd.DataFrame(entries).astype({"label": "float64"})[NEWS].assign(origin=origin)
+
+
+def label_day(
+    outcomes: pd.DataFrame, recent: pd.DataFrame, log: pd.DataFrame, product: Product, today: date
+) -> pd.DataFrame:
+    """The label entries of a day, given what earlier days wrote."""
+    told = read_outcomes([outcomes], product, today)
+    return pd.concat(list(label_parts(told, [recent], Before.of(log), product, today)), ignore_index=True)
+
+
 def live_a_day(
     store: Store, product: Product, number: int, events: pd.DataFrame, outcomes: pd.DataFrame | None = None
 ) -> None:
@@ -92,10 +107,8 @@ def live_a_day(
     store.write("raw_events", today, events)
     store.write("batch", today, validated.batch)
     store.write("quarantine", today, validated.quarantine)
-    view = AsOf(store, product, today)
-    recent = pd.concat(list(view.recent_due_times()), ignore_index=True)
-    labels = label_day(told, recent, set(view.labelled_before()), product, today)
-    store.write("labels", today, labels.entries)
+    view, read = AsOf(store, product, today), read_outcomes([told], product, today)
+    store.write("labels", today, label_parts(read, view.recent_due_times(), view.labels_before(), product, today))
 
 
 def scored_days(folder: Path, last: int) -> Store:

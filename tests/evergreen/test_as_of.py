@@ -19,10 +19,10 @@ def store(five_days, tmp_path):
 
 @pytest.fixture(scope="module")
 def five_days(tmp_path_factory):
-    """Five days. b of day 1 is told never, d of day 2 is told twice: true on day 3, corrected to false on day 5."""
+    """Five days. b of day 1 is told never, d of day 2 twice: true on day 3, corrected to false on day 5; x, on day 2, has no event."""
     made, product = Store(tmp_path_factory.mktemp("five") / "shop"), shop()
     live_a_day(made, product, 1, orders(1, ["a", "b"]))
-    live_a_day(made, product, 2, orders(2, ["c", "d"]), returns({"a": True}, at(2)))
+    live_a_day(made, product, 2, orders(2, ["c", "d"]), returns({"a": True, "x": True}, at(2)))
     live_a_day(made, product, 3, orders(3, ["e"]), returns({"c": False, "d": True, "e": True}, at(3)))
     live_a_day(made, product, 4, orders(4, ["f"]))
     live_a_day(made, product, 5, orders(5, ["g"]), returns({"d": False, "f": True}, at(5)))
@@ -35,6 +35,12 @@ def view(store, number, **changes):
 
 def due(today):
     return pd.concat(list(today.recent_due_times()), ignore_index=True)
+
+
+def left_before(today):
+    """The ids that earlier days labelled, and those of outcomes that wait for an event."""
+    left = today.labels_before()
+    return left.labelled.of(pd.Series(dtype="str")).id.tolist(), left.waiting.id.tolist()
 
 
 def labelled(mature):
@@ -82,13 +88,13 @@ def test_a_day_of_which_only_a_part_is_mature_is_not_whole(tmp_path):
 def test_garbage_after_the_day_changes_nothing(store):
     """The as-of law: what lies after the day is not even opened."""
     today = view(store, 3)
-    before = today.mature(day(1)), today.labelled_before().tolist(), due(today), today.newly_mature_days()
+    before = today.mature(day(1)), left_before(today), due(today), today.newly_mature_days()
     for table in ("batch", "labels", "quarantine", "raw_events"):
         for later in (4, 5, 6):
             store.path(table, day(later)).parent.mkdir(exist_ok=True)
             store.path(table, day(later)).write_bytes(b"garbage")
 
-    after = today.mature(day(1)), today.labelled_before().tolist(), due(today), today.newly_mature_days()
+    after = today.mature(day(1)), left_before(today), due(today), today.newly_mature_days()
 
     pd.testing.assert_frame_equal(after[0].rows, before[0].rows)
     pd.testing.assert_frame_equal(after[0].coverage, before[0].coverage)
@@ -99,8 +105,38 @@ def test_garbage_after_the_day_changes_nothing(store):
 def test_matching_looks_back_as_far_as_outcomes_are_matched_and_no_further(store):
     today = view(store, 5)
     assert due(today).id.tolist() == ["c", "d", "e", "f", "g"]
-    assert set(today.labelled_before()) == {"a", "c", "d", "e"}
-    assert set(view(store, 5, label={"matched_for": "2d"}).labelled_before()) == {"c", "d", "e"}
+    assert left_before(today) == (["a", "c", "d", "e"], ["x"])
+    assert left_before(view(store, 5, label={"matched_for": "2d"})) == (["c", "d", "e"], [])
+
+
+def test_a_label_that_came_before_its_event_is_stored_and_used_when_it_is_due(tmp_path):
+    """It was told on day 1; its event is of day 2 and due on day 3."""
+    store, product = Store(tmp_path / "shop"), shop()
+    live_a_day(store, product, 1, orders(1, ["a"]), returns({"early": True}, at(1)))
+    live_a_day(store, product, 2, orders(2, ["early"]))
+    live_a_day(store, product, 3, orders(3, ["b"]))
+    assert [labelled(view(store, today).mature(day(2))) for today in (2, 3)] == [{}, {"early": 1.0}]
+    assert store.read("labels", day(2))[["id", "origin"]].to_numpy().tolist() == [["early", "outcome"], ["a", "none"]]
+    assert store.read("labels", day(3)).empty, "early is not pending, and entered once"
+
+
+@pytest.mark.parametrize(("matched_for", "expected"), [("3d", {"b": 0.0, "late": 1.0}), ("2d", {"b": 0.0})])
+def test_an_event_that_a_corrected_delivery_adds_gets_the_label_that_was_told_before(tmp_path, matched_for, expected):
+    """Day 2 is corrected after day 4, when its outcomes were read: the next day that is lived, 5, finds both."""
+    store, product = Store(tmp_path / "shop"), shop({"label": {"matched_for": matched_for}})
+    told = returns({"b": False, "late": True}, at(3))
+    days = {1: (["a"], None), 2: (["b"], None), 3: (["c"], told), 4: (["d"], None)}
+    for number, (ids, outcomes) in days.items():
+        live_a_day(store, product, number, orders(number, ids), outcomes)
+    live_a_day(store, product, 2, orders(2, ["b", "late"]))
+    live_a_day(store, product, 5, orders(5, ["e"]))
+    known = [labelled(AsOf(store, product, day(today)).mature_on([day(2)])) for today in (4, 5)]
+    assert known == [{"b": 0.0}, expected]
+    first = store.digest("labels", day(5))
+    live_a_day(store, product, 5, orders(5, ["e"]))
+    assert store.digest("labels", day(5)) == first
+    live_a_day(store, product, 6, orders(6, ["f"]))
+    assert "late" not in set(store.read("labels", day(6)).id), "it is entered once"
 
 
 def test_the_past_begins_with_the_product(store):
@@ -119,7 +155,7 @@ def test_a_refused_day_has_an_empty_batch_and_is_excused_from_what_derives_from_
     live_a_day(store, shop(), 3, orders(3, []))
     assert store.is_empty("batch", day(3))
     store.path("labels", day(3)).unlink()
-    assert view(store, 4).read("labels", [day(2), day(3)]).id.tolist() == ["a", "b"]
+    assert view(store, 4).read("labels", [day(2), day(3)]).id.tolist() == ["a", "b", "x"]
     assert labelled(view(store, 4).mature(day(1))) == {"a": 1.0}
 
 

@@ -60,6 +60,10 @@ def test_the_newest_days_are_estimated_from_the_judged_ones_and_only_from_what_m
     fresh = view.read("predictions", [day(4), day(5)])
     expected = estimate(BINARY, known.label.to_numpy(), known.score.to_numpy(), fresh.score.to_numpy())
     assert {"expected_cost": found.expected_cost, "log_loss": found.log_loss} == expected
+    store.write("predictions", day(5), view.read("predictions", [day(5)]).assign(action=False))
+    undone = estimate_newest(view, card)
+    assert undone.log_loss == found.log_loss
+    assert undone.expected_cost > found.expected_cost, "the cost is that of what was done"
     strict = AsOf(store, shop({"evaluation": {"slice_rows_at_least": 41}}), day(5))
     assert estimate_newest(strict, card) is None
     assert estimate_newest(view, card.iloc[:0]) is None

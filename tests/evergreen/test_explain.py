@@ -70,6 +70,13 @@ def test_a_correction_is_the_label_that_is_told(store):
     assert (label["label"], label["entered_on"]) == (0.0, day(4))
 
 
+@pytest.mark.parametrize("later", [returns({"b": False}, at(2)), None], ids=["old news", "nothing"])
+def test_the_label_that_is_told_is_the_one_that_is_used(store, later):
+    live_a_day(store, shop(), 4, orders(4, ["e"]), later)
+    label = explain(store, shop(), ENTRIES, "b").label
+    assert (label["label"], label["entered_on"]) == (1.0, day(3))
+
+
 def test_a_label_is_found_as_late_as_outcomes_are_matched(store):
     product = shop({"label": {"matched_for": "30d"}})
     for number in range(4, 21):

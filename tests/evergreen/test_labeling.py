@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 from evergreen.errors import SourceError
-from evergreen.labeling import COLUMNS, due_columns, due_times, label_day, latest_labels
-from tests.evergreen.builders import at, batch, day, returns, shop
+from evergreen.labeling import COLUMNS, UNMATCHED, due_columns, due_times, latest_labels, read_outcomes
+from tests.evergreen.builders import at, batch, day, label_day, label_log, returns, shop
 
-NOTHING_LABELLED: set[str] = set()
+NOTHING_LABELLED = label_log({})
 
 
 def due(product, **ids_by_day):
@@ -18,7 +18,7 @@ def due(product, **ids_by_day):
 
 def entries(found):
     """Each entry as (id, label or None, origin)."""
-    lines = found.entries[["id", "label", "origin"]].itertuples(index=False)
+    lines = found[["id", "label", "origin"]].itertuples(index=False)
     return [(name, None if pd.isna(label) else label, origin) for name, label, origin in lines]
 
 
@@ -45,8 +45,10 @@ def test_a_missing_operand_that_matters_makes_a_missing_label(cancelled, delay, 
         other = outcomes.assign(order_id="z", cancelled=False, delay=1.0)
         outcomes = pd.concat([outcomes.astype({"delay": "float64"}), other], ignore_index=True)
     found = label_day(outcomes, due(product, d1=["a"]), NOTHING_LABELLED, product, day(1))
-    assert entries(found) == ([] if label is None else [("a", label, "outcome")])
-    assert found.undetermined == (1 if label is None else 0)
+    assert [entry for entry in entries(found) if entry[0] == "a"] == (
+        [] if label is None else [("a", label, "outcome")]
+    )
+    assert read_outcomes([outcomes], product, day(1)).undetermined == (1 if label is None else 0)
 
 
 NOTHING = pd.Series([None, None], dtype="object")
@@ -85,7 +87,8 @@ def test_an_outcome_finds_its_event_by_an_id_that_is_spelt_alike(event_ids, outc
     product = shop()
     outcomes = pd.DataFrame({"order_id": outcome_ids, "told_at": at(1, "18:00"), "returned": ["True", "False"]})
     found = label_day(outcomes, due(product, d1=event_ids), NOTHING_LABELLED, product, day(1))
-    assert entries(found) == [(str(event_ids[0]), 1.0, "outcome")]
+    assert entries(found)[0] == (str(event_ids[0]), 1.0, "outcome")
+    assert found.origin.tolist() == ["outcome", "unmatched"]
 
 
 def test_labels_and_pending_rows_of_a_day():
@@ -94,18 +97,17 @@ def test_labels_and_pending_rows_of_a_day():
     outcomes = returns({"a": True, "c": False}, at(2, "18:00"))
     found = label_day(outcomes, due(product, d1=["a", "b"], d2=["c"]), NOTHING_LABELLED, product, day(2))
     assert entries(found) == [("a", 1.0, "outcome"), ("c", 0.0, "outcome"), ("b", None, "none")]
-    assert found.entries.columns.tolist() == COLUMNS
-    assert found.entries.known_at.isna().tolist() == [False, False, True]
-    assert (found.pending, found.orphans, found.undetermined, found.untimely) == (1, 0, 0, 0)
+    assert found.columns.tolist() == COLUMNS
+    assert found.known_at.isna().tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
     ("today", "labelled", "expected"),
     [
-        (1, set(), []),
-        (2, set(), [("a", None, "none")]),
-        (2, {"a"}, []),
-        (3, set(), []),
+        (1, NOTHING_LABELLED, []),
+        (2, NOTHING_LABELLED, [("a", None, "none")]),
+        (2, label_log({"a": 1}), []),
+        (3, NOTHING_LABELLED, []),
     ],
     ids=["before it is due", "on the day it is due", "labelled before", "only once"],
 )
@@ -130,14 +132,50 @@ def test_an_outcome_known_after_the_day_or_never_is_untimely_and_not_used(told_a
     product = shop()
     outcomes = returns({"a": True}, told_at).assign(told_at=pd.Series([told_at], dtype="datetime64[us, UTC]"))
     found = label_day(outcomes, due(product, d1=["a"]), NOTHING_LABELLED, product, day(2))
-    assert found.untimely == untimely
+    assert read_outcomes([outcomes], product, day(2)).untimely == untimely
     assert entries(found) == [("a", None, "none") if untimely else ("a", 1.0, "outcome")]
 
 
-def test_an_outcome_without_an_accepted_event_is_an_orphan():
+def test_an_outcome_without_an_accepted_event_waits_and_is_no_rows():
     product = shop()
     found = label_day(returns({"a": True, "x": True}, at(2)), due(product, d2=["a"]), NOTHING_LABELLED, product, day(2))
-    assert (entries(found), found.orphans) == ([("a", 1.0, "outcome")], 1)
+    assert entries(found) == [("a", 1.0, "outcome"), ("x", 1.0, "unmatched")]
+    assert found.matures_at.isna().tolist() == [False, True]
+
+
+WAITING, OLDER, NEWER = (label_log({"a": 1}, UNMATCHED, at(1, clock)) for clock in ("18:00", "17:00", "19:00"))
+
+
+@pytest.mark.parametrize(
+    ("log", "told", "expected"),
+    [
+        ([WAITING], {}, [("a", 1.0, "outcome")]),
+        ([WAITING], {"a": at(1, "17:59")}, [("a", 1.0, "outcome")]),
+        ([WAITING], {"a": at(1, "18:00")}, [("a", 0.0, "outcome")]),
+        ([WAITING], {"a": at(2, "09:00")}, [("a", 0.0, "outcome")]),
+        ([WAITING, WAITING.assign(origin="outcome")], {}, []),
+        ([OLDER, WAITING.assign(origin="outcome")], {}, []),
+        ([WAITING.assign(origin="outcome"), NEWER], {}, [("a", 1.0, "outcome")]),
+        ([label_log({"b": 1}, UNMATCHED)], {}, []),
+    ],
+    ids=[
+        "waits",
+        "old news today",
+        "of one moment",
+        "a correction today",
+        "entered before",
+        "older",
+        "newer",
+        "of no row",
+    ],
+)
+def test_an_outcome_that_waits_is_entered_on_the_day_that_has_its_event(log, told, expected):
+    """As if it were told today, once; its row then is not pending, and what finds no event is not written anew."""
+    product = shop({"label": {"matures_after": "1h"}})
+    outcomes = pd.concat([returns({name: False}, when) for name, when in told.items()] or [returns({}, at(2))])
+    found = label_day(outcomes, due(product, d2=["a"]), pd.concat(log, ignore_index=True), product, day(2))
+    labelled = any("outcome" in entries.origin.to_numpy() for entries in log)
+    assert entries(found) == (expected or ([] if labelled else [("a", None, "none")]))
 
 
 def test_of_two_outcomes_told_on_one_day_the_later_wins_whatever_their_order():
@@ -151,8 +189,8 @@ def test_of_two_outcomes_told_on_one_day_the_later_wins_whatever_their_order():
 def test_a_correction_is_entered_although_the_row_was_labelled_and_wins_from_then_on():
     product = shop()
     recent = due(product, d1=["a"])
-    first = label_day(returns({"a": True}, at(1, "18:00")), recent, NOTHING_LABELLED, product, day(1)).entries
-    second = label_day(returns({"a": False}, at(3)), recent, {"a"}, product, day(3)).entries
+    first = label_day(returns({"a": True}, at(1, "18:00")), recent, NOTHING_LABELLED, product, day(1))
+    second = label_day(returns({"a": False}, at(3)), recent, first, product, day(3))
     assert latest_labels(first).label.tolist() == [1.0]
     assert latest_labels(pd.concat([first, second])).label.tolist() == [0.0]
 
@@ -161,8 +199,8 @@ def test_a_correction_is_entered_although_the_row_was_labelled_and_wins_from_the
 def test_old_news_that_is_delivered_late_takes_no_correction_back(known, label):
     product = shop()
     recent = due(product, d1=["a"])
-    first = label_day(returns({"a": True}, at(1, "18:00")), recent, NOTHING_LABELLED, product, day(1)).entries
-    later = label_day(returns({"a": False}, at(1, known)), recent, {"a"}, product, day(2)).entries
+    first = label_day(returns({"a": True}, at(1, "18:00")), recent, NOTHING_LABELLED, product, day(1))
+    later = label_day(returns({"a": False}, at(1, known)), recent, first, product, day(2))
     assert latest_labels(pd.concat([first, later])).label.tolist() == [label]
 
 

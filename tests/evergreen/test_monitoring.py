@@ -75,6 +75,31 @@ def test_the_reference_is_the_serving_versions_and_missing_for_the_heuristic():
     assert pd.isna(served.reference[TWO])
 
 
+@pytest.mark.parametrize(
+    ("versions", "rungs", "references", "reference", "served_by"),
+    [
+        ([3, 3], ["champion", "champion"], {3: 0.3}, 0.3, "champion"),
+        ([2, 3], ["previous", "champion"], {2: 0.5, 3: 0.3}, 0.4, "several"),
+        ([3, 4], ["champion", "champion"], {3: 0.3, 4: 0.2}, 0.25, "several"),
+        ([3, 0], ["champion", "heuristic"], {3: 0.3}, None, "several"),
+        ([0, 3], ["heuristic", "champion"], {3: 0.3}, None, "several"),
+        ([0, 0], ["heuristic", "heuristic"], {3: 0.3}, None, "heuristic"),
+    ],
+)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_day_that_several_answered_is_none_of_theirs(versions, rungs, references, reference, served_by, parts):
+    """What was answered stays answered when a day is done again: its reference is that of its rows, whichever comes first."""
+    found = live()
+    rows = found.rows.iloc[:2].assign(version=versions, served_by=rungs)
+    nothing = found.coverage.assign(events=0, mature=0, labelled=0)
+    cut = [rows] if parts == 1 else [rows.iloc[:1], rows.iloc[1:]]
+    given = [LiveRows(part, coverage) for part, coverage in zip(cut, [found.coverage, nothing], strict=False)]
+    served = whole(performance(given, references, shop()))
+    assert served.served_by.tolist() == [served_by]
+    assert served.reference.tolist() == pytest.approx([np.nan if reference is None else reference], nan_ok=True)
+    assert daily_excess(served.reset_index(), DAYS).index.tolist() == ([] if reference is None else [ONE])
+
+
 def test_a_yardstick_that_could_not_score_is_left_out_and_not_made_up():
     assert whole(performance([live()], {}, shop()), "first").rows.tolist() == [2]
     assert set(performance([live(first=(None,) * 3)], {}, shop()).scorer) == {"served", "baseline"}

@@ -13,7 +13,7 @@ from evergreen.evaluation_sets import evaluation_manifest
 from evergreen.failure_cases import confident_errors
 from evergreen.gates import beats_baseline, ranking
 from evergreen.heuristics import answer_by_rules
-from evergreen.labeling import label_day
+from evergreen.labeling import read_outcomes
 from evergreen.product_files import overlay, parse
 from evergreen.product_page import facts
 from evergreen.promotion import IN_SHADOW, PROMOTED, serving_after
@@ -22,7 +22,7 @@ from evergreen.shadow import TABLE, judge, scores_table, trial
 from evergreen.storage import Store
 from evergreen.tasks import task_of
 from evergreen.training import training_manifest
-from tests.evergreen.builders import SHOP, at, batch, day, live_a_day, orders
+from tests.evergreen.builders import SHOP, at, batch, day, label_day, label_log, live_a_day, orders
 from tests.evergreen.test_gates import evidence
 
 FATES = ["kept", "returned", "lost"]
@@ -61,12 +61,12 @@ def outcomes(number, ids, **columns):
 def test_a_class_that_is_not_declared_and_what_is_no_number_give_no_label():
     due = pd.DataFrame({"id": list("abcd"), "event_time": at(1), "matures_at": at(2)})
     told = outcomes(2, list("abc"), fate=["lost", "eaten", None])
-    found = label_day(told, due, set(), WHICH, day(2))
-    assert found.entries.set_index("id").label.fillna(-1).to_dict() == {"a": 2.0, "b": -1.0, "c": -1.0, "d": -1.0}
-    assert (found.undetermined, found.pending) == (2, 3)
+    found = label_day(told, due, label_log({}), WHICH, day(2))
+    assert found.set_index("id").label.fillna(-1).to_dict() == {"a": 2.0, "b": -1.0, "c": -1.0, "d": -1.0}
+    assert read_outcomes([told], WHICH, day(2)).undetermined == 2
     told = outcomes(2, list("abc"), arrived_after=[1.5, np.inf, np.nan])
-    found = label_day(told, due, set(), HOW_LONG, day(2))
-    assert found.entries.set_index("id").label.fillna(-1).to_dict() == {"a": 3.0, "b": -1.0, "c": -1.0, "d": -1.0}
+    found = label_day(told, due, label_log({}), HOW_LONG, day(2))
+    assert found.set_index("id").label.fillna(-1).to_dict() == {"a": 3.0, "b": -1.0, "c": -1.0, "d": -1.0}
 
 
 def test_the_heuristic_answers_with_shares_and_numbers_and_its_rules_with_certainty():

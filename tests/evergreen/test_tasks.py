@@ -250,23 +250,45 @@ def test_parts_of_another_task_are_refused(changes, costs, message):
 
 
 @pytest.mark.parametrize(
-    ("now", "dearer", "scores"),
+    ("before", "today", "labels", "scores", "done", "would"),
     [
-        (Binary(COSTS), Binary(COSTS.model_copy(update={"false_negative": 3.0})), np.array([0.1, 0.3, 0.6])),
+        (
+            Binary(COSTS),
+            Binary(COSTS.model_copy(update={"false_negative": 3.0})),
+            [1, 1, 0],
+            [0.1, 0.3, 0.6],
+            [3, 2, 2],
+            [3, 3, 0],
+        ),
         (
             Multiclass(ClassCosts(), ("a", "b", "c")),
             Multiclass(ClassCosts(matrix={"a": {"b": 90.0}, "b": {"c": 90.0}}), ("a", "b", "c")),
-            np.array([[0.4, 0.5, 0.1], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]),
+            [0, 1, 0],
+            [[0.4, 0.5, 0.1], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]],
+            [90, 90, 0],
+            [0, 1, 0],
         ),
-        (
-            Regression(UnitCosts(over=1, under=1), 1.0),
-            Regression(UnitCosts(over=9, under=1), 1.0),
-            np.array([1.0, 2.0]),
-        ),
+        (Regression(UnitCosts(over=1, under=1), 1.0), Regression(UnitCosts(over=9, under=1), 1.0), [0, 3], [1, 2], [9, 1], [9, 1]),
     ],
-)
-def test_settled_scores_are_decided_alike_under_any_costs(now, dearer, scores):
-    assert dearer.decide(now.settled(scores), None).tolist() == now.decide(scores, None).tolist()
+)  # fmt: skip
+def test_what_was_decided_costs_todays_prices_and_nothing_else_of_a_row_changes(
+    before, today, labels, scores, done, would
+):
+    labels, scores = np.array(labels, dtype=float), np.array(scores, dtype=float)
+    decided = today.measure_rows(labels, scores, before.decide(scores, None))
+    anew = today.measure_rows(labels, scores)
+    assert (decided.expected_cost.tolist(), anew.expected_cost.tolist()) == (done, would)
+    assert decided[["log_loss", "squared_error"]].equals(anew[["log_loss", "squared_error"]])
+
+
+def test_what_classes_were_decided_right_is_told_of_what_was_decided():
+    task, labels, scores = (
+        Multiclass(ClassCosts(), ("a", "b")),
+        np.array([0.0, 1.0]),
+        np.array([[0.7, 0.3], [0.7, 0.3]]),
+    )
+    decided = task.measure_rows(labels, scores, pd.Series(["b", "b"]))
+    assert decided[["label", "score"]].to_numpy().tolist() == [[0.0, 0.3], [1.0, 0.3]]
 
 
 def test_classes_may_be_numbers_in_yaml():

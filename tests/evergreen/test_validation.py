@@ -150,6 +150,14 @@ def test_a_day_is_refused_as_a_whole_or_split(product, changes, refused):
         assert result.quarantine.reasons.tolist() == [refused] * len(changes)
 
 
+def test_a_rule_that_cannot_be_evaluated_refuses_the_day_and_is_named_with_its_error():
+    """A date is between no two numbers: pandera's check raises, which is a failure of no row."""
+    rule = {"features": {"date": ["due"]}, "validation": {"columns": {"due": {"between": [0, 100]}}}}
+    result = validate(rows({}, {}).assign(due="2024-01-09"), shop(rule), day(2))
+    assert result.refused.startswith("rules cannot be evaluated: due: in_range(0.0, 100.0): TypeError(")
+    assert (len(result.batch), len(result.quarantine)) == (0, 2)
+
+
 def test_a_day_without_rows_passes_where_none_are_demanded():
     result = validate(rows(), shop({"validation": {"rows_per_period": {"at_least": 0}}}), day(2))
     assert (len(result.batch), len(result.quarantine), result.refused) == (0, 0, None)

@@ -30,6 +30,7 @@ FIRST = orders(
     gift=pd.array([True, None, False, None, None, None, True, True, None], dtype="boolean"),
     points=pd.array([1, 2, 3, 4, None, 6, 7, 8, 9], dtype="Int64"),
 ).astype({"gift": "object"})
+EARLY = returns({"g": True, "y": True}, at(1))
 TOLD = returns({"a": True, "b": False, "x": True, "e": None}, at(2))
 CORRECTED = pd.concat([TOLD, returns({"a": False, "f": True}, at(2, "13:00"))], ignore_index=True)
 
@@ -45,7 +46,7 @@ def live(folder, product, by_pandas):
     """Two days as the daily job lives them; returns their tables and digests."""
     store = Store(folder / "shop")
     held = {}
-    for number, events, outcomes in ((1, FIRST, TOLD.iloc[:0]), (2, orders(2, ["g", "h"]), CORRECTED)):
+    for number, events, outcomes in ((1, FIRST, EARLY), (2, orders(2, ["g", "h"]), CORRECTED)):
         today, view = day(number), AsOf(store, product, day(number))
         for kind, table in (("events", events), ("outcomes", outcomes)):
             store.write(f"raw_{kind}", today, deliver(table, folder / f"{kind}{number}.parquet", by_pandas))
@@ -54,8 +55,8 @@ def live(folder, product, by_pandas):
                 batch.add(part.batch)
                 quarantine.add(part.quarantine)
         told = read_outcomes(view.scan("raw_outcomes", [today]), product, today)
-        labelled = wide.ById(pd.DataFrame({"id": view.labelled_before()}))
-        store.write("labels", today, label_parts(told, view.recent_due_times(), labelled, product, today))
+        parts = label_parts(told, view.recent_due_times(), view.labels_before(), product, today)
+        store.write("labels", today, parts)
         rows = store.parts("batch", today)
         scores = np.linspace(0.1, 0.9, len(rows))
         scored = Scored(scores, "champion", {"version": 3})
@@ -91,15 +92,19 @@ def test_days_in_chunks_are_days_in_one(tmp_path, monkeypatch, in_one, rows):
 
 
 def test_the_day_has_what_is_tested(in_one):
-    """A repeated id, a missing one, a corrected outcome, an orphan, one without a value, and rows that are pending."""
+    """A repeated id, a missing one, a corrected outcome, one told on the eve, orphans, one without a value, and rows that are pending."""
     store = in_one[0]
     assert store.read("quarantine", day(1)).reasons.tolist() == [
         "order_id: the id came before", "order_id: missing", "order_id: missing"
     ]  # fmt: skip
+    assert store.read("labels", day(1))[["id", "origin"]].to_numpy().tolist() == [
+        ["g", "unmatched"],
+        ["y", "unmatched"],
+    ]
     labels = store.read("labels", day(2))
-    assert labels.id.tolist() == ["a", "b", "f", "c", "d", "e"]
-    assert labels.label.tolist()[:3] == [0.0, 0.0, 1.0]
-    assert labels.origin.tolist() == ["outcome"] * 3 + ["none"] * 3
+    assert labels.id.tolist() == ["a", "b", "f", "g", "c", "d", "e", "x"]
+    assert labels.label.tolist()[:4] == [0.0, 0.0, 1.0, 1.0]
+    assert labels.origin.tolist() == ["outcome"] * 4 + ["none"] * 3 + ["unmatched"]
     assert len(in_one[2]) > 2
 
 

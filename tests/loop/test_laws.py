@@ -204,6 +204,33 @@ def test_labels_that_come_early_are_not_used_early(ten_days):
     assert str(day) not in [str(known) for known in mature.whole_days()]
 
 
+def test_an_outcome_that_is_told_on_the_eve_waits_for_its_flight(new_loop, landing, tmp_path):
+    """Law 2: it is an orphan of the day that told it, a label of the day that has the flight, and of use when that is due."""
+    early = first_days(landing, tmp_path / "early", 3)
+    paths = [early / "outcomes" / f"2013-01-0{number}.parquet" for number in (1, 2)]
+    told_before, told_then = map(pd.read_parquet, paths)
+    cancelled = told_then[told_then.flight_id.str.startswith("2013-01-02")].iloc[:1]
+    eve = cancelled.assign(outcome_at=told_before.outcome_at.iloc[0], cancelled=True)
+    pd.concat([told_before, eve]).to_parquet(paths[0], index=False)
+    told_then.drop(cancelled.index).to_parquet(paths[1], index=False)
+    loop = new_loop("early", {"retraining": {"triggers": []}}, deliveries=early)
+    loop.live("2013-01-03")
+    first, then, due = loop.store.days("labels")
+
+    logs = {day: loop.store.read("labels", day).set_index("id").origin for day in (first, then, due)}
+    flight = cancelled.flight_id.item()
+    assert [log.get(flight) for log in logs.values()] == ["unmatched", "outcome", None]
+    views = [AsOf(loop.store, loop.product, day).mature(first) for day in (then, due)]
+    assert [view.rows.set_index("flight_id").label.get(flight) for view in views] == [None, 1.0]
+    for day, orphans in ((first, 1), (then, 0)):
+        digest = loop.store.digest("labels", day)
+        [shown] = loop.run_again("daily", str(day), only="labels").asset_materializations_for_node("flights__labels")
+        counts = {name: shown.metadata[name].value for name in ("orphans", "labelled", "pending")}
+        assert counts["orphans"] == (logs[day] == "unmatched").sum() == orphans
+        assert sum(counts.values()) == len(logs[day])
+        assert loop.store.digest("labels", day) == digest, "a day that is done again gives the same"
+
+
 def test_mature_rows_without_an_outcome_are_pending_and_too_many_of_them_judge_nothing(new_loop, landing, tmp_path):
     """Law 2: deliveries that stop leave rows pending, counted, without a class; days under the coverage bound have no measures."""
     silent = first_days(landing, tmp_path / "silent", 5)
