@@ -99,13 +99,14 @@ def test_without_rows_the_table_is_empty_with_its_types():
 
 
 def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
-    """Days of the heuristic, without a reference or without measures are left out; slices and yardsticks do not count."""
+    """Days of another rung, without a reference or without measures are left out; slices and yardsticks do not count."""
     line = {"scorer": "served", "slice": "all", "served_by": "champion", "log_loss": 0.5, "reference": 0.4, "rows": 9}
     changes = [
         {"day": day(3), "log_loss": 0.7},
         {"day": day(1)},
-        {"day": day(2), "served_by": "previous", "reference": 0.6},
+        {"day": day(2), "reference": 0.6},
         {"day": day(4), "served_by": "heuristic"},
+        {"day": day(9), "served_by": "previous", "reference": 0.6},
         {"day": day(5), "reference": None},
         {"day": day(6), "log_loss": None},
         {"day": day(7), "slice": "color=red"},
