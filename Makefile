@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test live ui check bench bench-day bench-gates bench-products bench-year lock clean
+.PHONY: run test live ui check bench bench-day bench-gates bench-products bench-triggers bench-year lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
@@ -19,7 +19,7 @@ ui: .venv/ready         ## the Dagster UI and the MLflow UI on that history, on 
 check: .venv/ready      ## format, lint, types, import contracts
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: bench-day bench-gates bench-products ## all three, about an hour
+bench: bench-day bench-gates bench-products bench-triggers ## all four, about an hour
 
 bench-day: .venv/ready  ## what a day costs beside a script that does the same by hand; what importing costs, and the disk
 	$(BIN)/python benchmarks/day.py
@@ -29,6 +29,9 @@ bench-products: .venv/ready ## what loading the code location costs with one pro
 
 bench-gates: .venv/ready ## what the gates let through and refuse, and what refitting gives back: simulated decisions
 	$(BIN)/python benchmarks/gates.py && $(BIN)/python benchmarks/refit.py
+
+bench-triggers: .venv/ready ## how often the performance trigger fires for nothing, and what it sees: simulated days
+	$(BIN)/python benchmarks/false_alarms.py
 
 bench-year: .venv/ready ## the same over all of 2013
 	$(BIN)/python benchmarks/day.py 2013-12-31

@@ -12,7 +12,7 @@ from evergreen.as_of import AsOf, added_up
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_block, pooled, score_card
 from evergreen.labeling import due_columns
-from evergreen.ladder import HEURISTIC, SEVERAL
+from evergreen.ladder import SEVERAL
 from evergreen.periods import Periods
 from evergreen.tasks import task_of
 
@@ -109,8 +109,9 @@ def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> di
 
 
 def daily_excess(history: pd.DataFrame, periods: Periods) -> pd.Series:
-    """By how much each block's served log-loss exceeded the serving model's at its promotion; days without a reference are left out."""
-    days = history[(history.scorer == "served") & (history.slice == ALL_ROWS) & (history.served_by != HEURISTIC)]
+    """By how much each block's log-loss exceeded the serving champion's own at its promotion; days that another rung answered are left
+    out."""
+    days = history[(history.scorer == "served") & (history.slice == ALL_ROWS) & (history.served_by == "champion")]
     days = days.set_index("day").sort_index()
     return by_block(days.log_loss - days.reference, days.rows, periods)
 

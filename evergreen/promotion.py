@@ -10,6 +10,7 @@ judged in its place.
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import takewhile
 from typing import Any
 
 from evergreen.cadence import parse_period
@@ -105,10 +106,16 @@ def _reason(gate: dict[str, Any]) -> str:
 
 def asked_for_by(entry: Entry) -> str:
     """Who asked: the schedule, a trigger or a hand, whose name may be known."""
+    if triggers := asking_triggers(entry):
+        return f"a trigger ({', '.join(triggers)})"
     requested = str(entry["requested_by"])
-    if requested.startswith(SENSOR):
-        return f"a trigger ({requested.removeprefix(SENSOR)})"
     return "the schedule" if requested == "schedule" else requested
+
+
+def asking_triggers(entry: Entry) -> list[str]:
+    """The triggers that asked for a decision; empty where the schedule or a hand did."""
+    requested = str(entry["requested_by"])
+    return requested.removeprefix(SENSOR).split(", ") if requested.startswith(SENSOR) else []
 
 
 def decision_id(product: str, day: date) -> str:
@@ -191,3 +198,12 @@ def serving_as_of(entries: list[Entry], day: date) -> Entry | None:
     """The entry that says who serves on a day; None before the first."""
     known = in_effect(entries, day)
     return known[-1] if known else None
+
+
+def champion_since(entries: list[Entry]) -> date | None:
+    """The first period that the newest champion serves without a break; None without a champion."""
+    newest = _version(entries[-1], "champion") if entries else None
+    if newest is None:
+        return None
+    *_, first = takewhile(lambda entry: _version(entry, "champion") == newest, reversed(entries))
+    return parse_period(first["effective_from"])

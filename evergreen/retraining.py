@@ -15,22 +15,38 @@ from evergreen.drift import weighted_psi
 from evergreen.ledger import Entry
 from evergreen.monitoring import daily_excess
 from evergreen.periods import Periods
-from evergreen.promotion import decisions
-from evergreen.statistics import mean_interval
+from evergreen.promotion import asking_triggers, champion_since, decisions, serving_now
+from evergreen.statistics import independent_days, mean_interval, neighbour_correlation
+
+LEAST_BLOCKS = 3
+"""Of its own days a champion must have served so many before they are held against it: of two, chance proves anything."""
 
 
 @dataclass(frozen=True)
 class History:
     """What is known at the end of a day.
 
-    `excess`: by day (block), the served log-loss over its reference at promotion (`monitoring.daily_excess`). `drift`: the
-    importance-weighted PSI, None without a champion. `decisions`: as-of days of earlier retrain decisions, in order.
+    `excess`: by day (block), the champion's log-loss over its reference at promotion, whichever version it was then
+    (`monitoring.daily_excess`). `champion_since`: the first period that the present champion serves, None without one. `drift`: the
+    importance-weighted PSI, None without a champion. `trained`: the as-of day on which the champion was trained, or where there is none
+    the newest baseline; None before the first decision. `asked_by_age`: as of when staleness last asked for a decision, None if it
+    never did. `decisions`: as-of days of earlier retrain decisions, in order.
     """
 
     day: date
     excess: pd.Series
+    champion_since: date | None
     drift: float | None
+    trained: date | None
+    asked_by_age: date | None
     decisions: list[date]
+
+    @property
+    def champions_excess(self) -> pd.Series:
+        """The excess of the whole blocks that the present champion served."""
+        if self.champion_since is None:
+            return self.excess.iloc[:0]
+        return self.excess[self.excess.index >= pd.Timestamp(self.champion_since)]
 
 
 @dataclass(frozen=True)
@@ -70,11 +86,17 @@ class RetrainDecision:
 
 def history_of(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> History:
     """The history of a monitored day; `card` is the performance table as it is known then, `entries` are those in effect."""
+    serving = serving_now(entries)
+    model = serving.get("champion") or serving.get("baseline")
+    decided = {parse_period(entry["as_of"]): asking_triggers(entry) for entry in decisions(entries)}
     return History(
         day=view.day,
         excess=daily_excess(card, view.periods),
+        champion_since=champion_since(entries),
         drift=weighted_psi(view.store.read("drift", view.day)),
-        decisions=[parse_period(entry["as_of"]) for entry in decisions(entries)],
+        trained=parse_period(model["as_of"]) if model else None,
+        asked_by_age=max((day for day, asking in decided.items() if "staleness" in asking), default=None),
+        decisions=list(decided),
     )
 
 
@@ -95,8 +117,8 @@ def alarm_threshold(excess: pd.Series, over: int, one_in: int) -> tuple[float | 
     """The threshold that quiet history passes on one day in `one_in` at most, and from how many rolling means it was taken.
 
     The larger of two bounds, because each fails where the other holds: the quantile of the rolling means knows that days may be
-    correlated, but takes too few windows for the whole of their spread; the prediction bound knows how little few days say, but
-    takes them to be independent. Only windows that end before the current one begins are used: the window that is judged has no
+    skewed, but takes too few windows for the whole of their spread; the prediction bound knows how little few and correlated days
+    say, but takes them to be normal. Only windows that end before the current one begins are used: the window that is judged has no
     say in its own bound. None where there are fewer than `one_in` of them.
     """
     earlier = excess.iloc[:-over]
@@ -110,33 +132,37 @@ def alarm_threshold(excess: pd.Series, over: int, one_in: int) -> tuple[float | 
 def _prediction_bound(earlier: pd.Series, over: int, one_in: int) -> float:
     """What the mean of `over` further days passes once in `one_in`: mean + t(1 - 1/one_in, n - 1) * s * sqrt(1/over + 1/n).
 
-    The usual prediction bound for independent normal days; missing where there is one day only.
+    The usual prediction bound for normal days, where `over` and n count as many days as so many correlated ones are worth
+    (`statistics.independent_days`), n at least 2 for the t quantile; missing where there is one day only.
     """
     from scipy.stats import t
 
-    days = len(earlier)
-    reach = float(t.ppf(1 - 1 / one_in, days - 1)) * float(earlier.std())
-    return float(earlier.mean()) + reach * float(np.sqrt(1 / over + 1 / days))
+    correlation = neighbour_correlation(earlier)
+    window, history = independent_days(over, correlation), independent_days(len(earlier), correlation)
+    reach = float(t.ppf(1 - 1 / one_in, max(history - 1, 1))) * float(earlier.std())
+    return float(earlier.mean()) + reach * float(np.sqrt(1 / window + 1 / history))
 
 
 def _performance(history: History, trigger: PerformanceTrigger, product: Product) -> Reading:
-    """Fires when the window's mean excess is proven above zero and lies over the calibrated threshold."""
-    over = product.count(trigger.over)
-    window = history.excess.iloc[-over:]
-    threshold, quiet = alarm_threshold(history.excess, over, trigger.false_alarms)
-    interval = mean_interval(window.to_list(), 0.95, unit=product.time.block) if len(window) == over else None
+    """Fires when the present champion's mean excess is proven above zero and lies over the calibrated threshold.
+
+    Judged are the newest `over` blocks that it served itself: nobody answers for the days of the champion before. While it has served
+    fewer, those are judged, from LEAST_BLOCKS on, against the threshold for windows as short. The price: a champion that is
+    replaced every week is judged on some three to six days, which show a great loss and no small one.
+    """
+    over, unit = product.count(trigger.over), product.time.block
+    window, least = history.champions_excess.iloc[-over:], min(over, LEAST_BLOCKS)
+    if len(window) < least:
+        judged = f"n={len(window)} {unit}s that the champion served, {least} are needed"
+        return Reading("performance", None, None, False, f"not enough evidence ({judged})")
+    threshold, quiet = alarm_threshold(history.excess, len(window), trigger.false_alarms)
+    interval = mean_interval(window.to_list(), 0.95, unit=unit)
     if interval is None or threshold is None:
-        judged = f"n={len(window)} of {over} {product.time.block}s judged"
-        evidence = f"not enough evidence ({judged}, {quiet} of {trigger.false_alarms} earlier windows)"
-        return Reading("performance", interval.mean if interval else None, threshold, False, evidence)
+        known = f"n={quiet} earlier windows of {len(window)} {unit}s, {trigger.false_alarms} are needed"
+        return Reading("performance", float(window.mean()), None, False, f"not enough evidence ({known})")
     fired = interval.low > 0 and interval.mean > threshold
-    return Reading(
-        "performance",
-        interval.mean,
-        threshold,
-        fired,
-        f"loss over its value at promotion: {interval}; bound from {quiet} windows",
-    )
+    evidence = f"loss over its value at promotion: {interval}; bound from {quiet} windows"
+    return Reading("performance", interval.mean, threshold, fired, evidence)
 
 
 def _drift(history: History, trigger: DriftTrigger, _: Product) -> Reading:
@@ -148,16 +174,19 @@ def _drift(history: History, trigger: DriftTrigger, _: Product) -> Reading:
 
 
 def _staleness(history: History, trigger: StalenessTrigger, _: Product) -> Reading:
-    if not history.decisions:
-        return Reading("staleness", None, float(trigger.days), False, "not enough evidence (nothing was trained yet)")
-    age = (history.day - history.decisions[-1]).days
-    return Reading(
-        "staleness",
-        float(age),
-        float(trigger.days),
-        age > trigger.days,
-        f"days since the retrain of {history.decisions[-1]}",
-    )
+    """Fires when what serves was trained longer ago than `days`, however many refreshes were refused since.
+
+    What was asked for and refused is not asked for again before as many days are over; nothing else stops the age from asking daily.
+    """
+    bound, day = float(trigger.days), history.day
+    if history.trained is None:
+        return Reading("staleness", None, bound, False, "not enough evidence (nothing was trained yet)")
+    age, asked = (day - history.trained).days, history.asked_by_age
+    stale, evidence = age > trigger.days, f"days since the training as of {history.trained}"
+    waits = stale and asked is not None and (day - asked).days <= trigger.days
+    if waits:
+        evidence += f"; asked for a retrain as of {asked}, asks again {trigger.days} days after it"
+    return Reading("staleness", float(age), bound, stale and not waits, evidence)
 
 
 def held_back(day: date, decided: list[date], product: Product) -> str | None:

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POWER = 0.8
 
@@ -45,3 +49,22 @@ def mean_interval(values: Sequence[float], confidence: float, looks: int = 1, un
     mean = float(observed.mean())
     effect = float((critical + t.ppf(POWER, freedom)) * error)
     return Interval(mean, float(mean - reach), float(mean + reach), len(observed), effect, unit)
+
+
+def neighbour_correlation(days: "pd.Series") -> float:
+    """The correlation of each value with the next one, in 0 to 1; 0 where it is negative or undefined.
+
+    r + (1 + 4r) / n: in a short series the plain coefficient is too small by that much (Kendall 1954).
+    """
+    found = float(days.autocorr(1))
+    return float(np.clip(np.nan_to_num(found + (1 + 4 * found) / len(days)), 0, 1))
+
+
+def independent_days(days: int, correlation: float) -> float:
+    """As many independent days would say as much about the mean as `days` with this correlation of neighbours, fading geometrically.
+
+    n / (1 + 2 * sum of (1 - k/n) * r^k over k = 1 ... n - 1), by Bayley and Hammersley (1946): n where r is 0, 1 where it is 1, and for
+    many days about n * (1 - r) / (1 + r).
+    """
+    apart = np.arange(1, days)
+    return days / float(1 + 2 * np.sum((1 - apart / days) * correlation**apart))

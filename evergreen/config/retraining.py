@@ -12,7 +12,7 @@ class PerformanceTrigger(Section):
     """Fires when the champion's live loss left what it was when promoted, by more than history does by itself."""
 
     kind: Literal["performance"]
-    over: InBlocks = JudgedSpan(14)
+    over: InBlocks = Field(JudgedSpan(14), description="newest judged periods that the champion served, or fewer")
     false_alarms: Annotated[int, Field(ge=1)] = Field(30, description="one false alarm in that many quiet periods")
 
 
@@ -24,10 +24,10 @@ class DriftTrigger(Section):
 
 
 class StalenessTrigger(Section):
-    """Fires when the last retrain decision is older than this."""
+    """Fires when what serves was trained longer ago than this."""
 
     kind: Literal["staleness"]
-    days: int = Field(30, ge=1)
+    days: int = Field(30, ge=1, description="and so long until it asks again, where the retrain was refused")
 
 
 Trigger = Annotated[PerformanceTrigger | DriftTrigger | StalenessTrigger, Field(discriminator="kind")]

@@ -96,7 +96,7 @@ def test_a_window_of_months_reads_no_further_back_than_it_needs():
 def test_cooldown_and_budget_count_months(cooldown, retrained, held):
     policy = {"cooldown": cooldown, "budget": {"retrains": 1, "per": "3mo"}, "triggers": [{"kind": "drift"}]}
     product = shop({"time": {"cadence": "monthly"}, **SPANS, "retraining": policy})
-    history = History(date(2024, 6, 1), pd.Series(dtype="float64"), 0.9, [retrained])
+    history = History(date(2024, 6, 1), pd.Series(dtype="float64"), None, 0.9, retrained, None, [retrained])
     assert decide(history, product).held_back_by == held
 
 

@@ -97,7 +97,7 @@ def test_a_day_that_several_answered_is_none_of_theirs(versions, rungs, referenc
     served = whole(performance(given, references, shop()))
     assert served.served_by.tolist() == [served_by]
     assert served.reference.tolist() == pytest.approx([np.nan if reference is None else reference], nan_ok=True)
-    assert daily_excess(served.reset_index(), DAYS).index.tolist() == ([] if reference is None else [ONE])
+    assert daily_excess(served.reset_index(), DAYS).index.tolist() == ([ONE] if served_by == "champion" else [])
 
 
 def test_a_yardstick_that_could_not_score_is_left_out_and_not_made_up():
@@ -124,13 +124,14 @@ def test_without_rows_the_table_is_empty_with_its_types():
 
 
 def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
-    """Days of the heuristic, without a reference or without measures are left out; slices and yardsticks do not count."""
+    """Days of another rung, without a reference or without measures are left out; slices and yardsticks do not count."""
     line = {"scorer": "served", "slice": "all", "served_by": "champion", "log_loss": 0.5, "reference": 0.4, "rows": 9}
     changes = [
         {"day": day(3), "log_loss": 0.7},
         {"day": day(1)},
-        {"day": day(2), "served_by": "previous", "reference": 0.6},
+        {"day": day(2), "reference": 0.6},
         {"day": day(4), "served_by": "heuristic"},
+        {"day": day(9), "served_by": "previous", "reference": 0.6},
         {"day": day(5), "reference": None},
         {"day": day(6), "log_loss": None},
         {"day": day(7), "slice": "color=red"},

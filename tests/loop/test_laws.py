@@ -24,7 +24,7 @@ from evergreen.errors import OverlapError
 from evergreen.evaluation import refuse_overlap
 from evergreen.product_files import overlay
 from evergreen.training import manifest_of, possible_training_ids, read_manifest_rows
-from pipelines import places
+from pipelines import places, tags
 from pipelines.instance import opened_instance
 from pipelines.products import build_definitions
 from pipelines.registry import registry_here
@@ -414,6 +414,11 @@ def test_the_sensor_asks_once_a_decision_and_never_for_a_decided_day(ten_days):
     loop = loop.changed({"retraining": {"triggers": []}})
     loop.live("2013-01-14")
     fire(loop, "2013-01-14")
+    job = build_definitions().resolve_job_def("flights_retrain")
+    with opened_instance() as instance:
+        waiting = instance.create_run_for_job(job, tags={tags.PARTITION: "2013-01-13"})
+        assert look(loop).skip_message == "flights/2013-01-14: held back by cooldown (1 days after 2013-01-13)"
+        instance.delete_run(waiting.run_id)
     asked = [request.run_key for _ in range(2) for request in look(loop).run_requests]
     assert asked == ["retrain/flights/2013-01-14"] * 2, "one key: the daemon runs it once"
 
