@@ -7,8 +7,8 @@ BIN := .venv/bin
 run: .venv/ready        ## replay the first twelve weeks of the flights of 2013, or go on where that stopped
 	$(BIN)/evergreen replay flights
 
-test: .venv/ready       ## the tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: .venv/ready       ## the tests: two workers, of one thread each
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 live: .venv/ready       ## the tests on real servers: the daemon on today's date, killed and started again; PostgreSQL
 	$(BIN)/pytest -n 2 tests/live

@@ -201,18 +201,8 @@ def _shown(report: dict[str, Any]) -> dict[str, Any]:
 def _log(
     registry: Registry, view: AsOf, report: dict[str, Any], candidate: dict[str, Any], pictures: dict[str, bytes]
 ) -> None:
-    tags = {
-        "evergreen.evaluation_digest": report["evaluation_digest"],
-        "evergreen.evaluation_version": str(report["evaluation_version"]),
-    }
     baseline = view.store.read_document("baseline_model", view.day)
     for name, record in (("candidate", candidate), ("baseline", baseline)):
-        parts = {"judged": report["summary"], "golden": (report["golden"] or {"summary": {}})["summary"]}
-        metrics = {
-            f"{part}_{measure}": value
-            for part, summaries in parts.items()
-            for measure, value in summaries.get(name, {}).items()
-            if value is not None
-        }
         files = {f"{picture}.png": png for picture, png in pictures.items()} if name == "candidate" else {}
-        registry.log_evaluation(record["run_id"], metrics, tags, files)
+        numbers, tags = evaluation.judged_metrics(report, name), evaluation.judged_tags(report)
+        registry.log_evaluation(record["run_id"], numbers, tags, files)

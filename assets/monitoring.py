@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -13,9 +12,8 @@ from evergreen import drift as drifting
 from evergreen.as_of import AsOf, added_up
 from evergreen.cadence import parse_period
 from evergreen.config import Product
-from evergreen.evaluation import ALL_ROWS
 from evergreen.ledger import Entry
-from evergreen.monitoring import LiveRows, coverage_line, daily_measures, empty_performance, live_parts
+from evergreen.monitoring import LiveRows, coverage_line, daily_measures, empty_performance, headline, live_parts
 from evergreen.monitoring import performance as measure_performance
 from evergreen.promotion import in_effect, serving_as_of
 from evergreen.recipes import recorded_recipe, with_features_of
@@ -86,7 +84,7 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         live = _counted(live_parts(view, days), coverages)
         card = measure_performance(live, _references(_known(home, view)), product)
         view.store.write("performance", view.day, card)
-        numbers = {"judged_days": len(days), **coverage_line(added_up(coverages)), **_headline(card)}
+        numbers = {"judged_days": len(days), **coverage_line(added_up(coverages)), **headline(card)}
         return stage.result("performance", {ROW_COUNT: len(card), "live": _live_picture(view), **numbers})
 
     @dg.asset(
@@ -161,17 +159,6 @@ def _references(entries: list[Entry]) -> dict[int, float]:
     return {record["version"]: record["reference_log_loss"] for record in champions}
 
 
-def _headline(card: pd.DataFrame) -> dict[str, Any]:
-    """Mean of the judged days, for each scorer; absent scorers are left out, so that charts show no invented number."""
-    days = card[card.slice == ALL_ROWS].groupby("scorer")[["log_loss", "expected_cost", "calibration_gap"]].mean()
-    return {
-        f"{scorer}_{name}": float(value)
-        for scorer, line in days.iterrows()
-        for name, value in line.items()
-        if pd.notna(value)
-    }
-
-
 def _drift(view: AsOf, entries: list[Entry]) -> pd.DataFrame:
     """Distances of the last evaluation window of days from the champion's profile; empty without a champion."""
     entry = serving_as_of(entries, view.day)
@@ -202,8 +189,13 @@ def _live_picture(view: AsOf) -> dg.MetadataValue:
     days = view.newest(SHOWN)
     card = view.read("performance", days)
     shown = daily_measures(card[card.day >= pd.Timestamp(days[0])], [target.metric])
-    lines = charts.live_lines(shown[target.metric])
-    return picture(charts.time_plot(f"{target.metric} by {view.product.time.word}, live", days, lines, target.at_most))
+    lines, named = (
+        charts.live_lines(shown[target.metric]),
+        task_of(view.product).called(target.metric).replace("_", " "),
+    )
+    return picture(
+        charts.time_plot(f"{named.capitalize()}, live, by {view.product.time.word}", days, lines, target.at_most)
+    )
 
 
 def _drift_picture(distances: pd.DataFrame) -> dg.MetadataValue:
@@ -211,4 +203,4 @@ def _drift_picture(distances: pd.DataFrame) -> dg.MetadataValue:
     if ordered.empty:
         return dg.MetadataValue.md("not enough evidence: there is no champion to compare with")
     shares = [(str(name), float(psi)) for name, psi in zip(ordered.feature, ordered.psi, strict=True)]
-    return picture(charts.bars("population stability index by feature", shares, bounds=[0.25]))
+    return picture(charts.bars("Population stability index, by feature", shares, bounds=[0.25]))

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -47,9 +48,9 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             request = {"requested_by": requested_by, "dagster_run": context.run.run_id}
             entry = ledger.append(stage.decision(day), lambda entries: _decide(stage, home, day, entries, request))
         card = _write_card(stage, home, registry, day, entry)
-        registry.tag_version(
-            product.name, entry["serving"]["baseline"]["version"], "evergreen.ladder", _baseline(entry)
-        )
+        tagged = partial(registry.tag_version, product.name)
+        tagged(entry["candidate"]["version"], "evergreen.outcome", sentence(entry))
+        tagged(entry["serving"]["baseline"]["version"], "evergreen.ladder", _baseline(entry))
         registry.project(product.name, serving_now(ledger.entries()))
         yield stage.result("promotion", _shown(entry) | {"model_card": dg.MetadataValue.md(card)})
         for gate in entry["gates"]:
@@ -172,7 +173,7 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
         "requested_by": entry["requested_by"],
         "effective_from": entry["effective_from"],
         "candidate_version": entry["candidate"]["version"],
-        "champion_version": champion["version"] if champion else None,
+        "champion_version": champion["version"] if champion else "none yet",
         "baseline": _baseline(entry),
         "promoted": int(entry["decision"] == "promoted"),
         "gates": table(

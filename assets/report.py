@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.stage import Stage
+from assets.stage import Stage, picture
 from evergreen.alerts import JUDGED_DAYS, look_at_day
 from evergreen.as_of import AsOf
 from evergreen.config import Product
@@ -31,6 +31,7 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
     def health_report(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
         from evergreen import report
         from evergreen.health import gather, serves_today
+        from evergreen.numbers import draw, numbers_of
 
         view = stage.view(home, context)
         health = gather(view, in_effect(home.promotions(product).entries(), view.day))
@@ -39,12 +40,16 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
         view.store.write_document("conditions", view.day, look.as_dict())
         folder = view.store.root / "reports"
         write_bytes(report.render(health, product).encode(), folder / f"{view.day}.html")
-        summary = report.summarize(health, product)
+        summary = report.summarize(health, product) | {"numbers": numbers_of(view)}
         view.store.write_document("health_report", view.day, summary)
-        write_bytes(report.render_index(_all_days(view), product).encode(), folder / "index.html")
+        all_days = _all_days(view)
+        write_bytes(report.render_index(all_days, product).encode(), folder / "index.html")
+        by_day = draw({day: all_days[day] for day in health.days if day in all_days}, product)
         return stage.result(
             "health_report",
             {
+                "by_day": picture(*by_day),
+                **summary["numbers"],
                 "verdict": f"{summary['state'].capitalize()}: {summary['sentence']}",
                 "page": dg.MetadataValue.path(str(folder / f"{view.day}.html")),
                 "all_days": dg.MetadataValue.path(str(folder / "index.html")),

@@ -1,6 +1,7 @@
 """What every stage's assets share: product, partitions, and the options that the UI shows."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +11,7 @@ import dagster as dg
 
 from evergreen.as_of import AsOf
 from evergreen.cadence import Cadence, parse_period
-from evergreen.charts import as_markdown
+from evergreen.charts import Chart, as_markdown
 from evergreen.config import Product
 from evergreen.digests import digest_json
 from evergreen.periods import Periods
@@ -77,7 +78,12 @@ class Stage:
         }
 
     def check(self, asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
-        return dg.AssetCheckSpec(name, asset=self.key(asset), description=description, blocking=blocking)
+        """A check of an asset in each of its partitions; without them the UI shows each result twice, once as skipped, and no day."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)  # of partitions of checks
+            return dg.AssetCheckSpec(
+                name, asset=self.key(asset), description=description, blocking=blocking, partitions_def=self.partitions
+            )
 
     def result(self, name: str, metadata: Mapping[str, Any]) -> "dg.MaterializeResult[Any]":
         """A materialization; values that are None are shown as such and never as a number."""
@@ -122,9 +128,9 @@ def table(lines: Sequence[Mapping[Any, Any]]) -> dg.MetadataValue:
     )
 
 
-def picture(chart: str) -> dg.MetadataValue:
-    """A chart, inline."""
-    return dg.MetadataValue.md(as_markdown(chart))
+def picture(*drawn: Chart) -> dg.MetadataValue:
+    """Charts, inline, one under the other."""
+    return dg.MetadataValue.md("\n\n".join(map(as_markdown, drawn)))
 
 
 def _cell(value: Any) -> str:

@@ -58,9 +58,10 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
         return shown(registry, role, record)
 
     def shown(registry: Registry, role: str, record: dict[str, Any]) -> dg.MaterializeResult:
-        named = ("version", "rows", "base_rate", "log_loss", "roc_auc", "fit_seconds", "training_digest")
+        named = ("version", "rows", "base_rate", "fit_seconds", "training_digest")
+        inside = {f"training_{name}": record[name] for name in ("log_loss", "roc_auc") if record[name] is not None}
         link = dg.MetadataValue.url(registry.run_url(record))
-        return stage.result(f"{role}_model", {**{name: record[name] for name in named}, "mlflow": link})
+        return stage.result(f"{role}_model", {**{name: record[name] for name in named}, **inside, "mlflow": link})
 
     @dg.asset(
         **stage.options(
@@ -149,7 +150,21 @@ def _refitted(view: AsOf, registry: Registry, decision: str, dagster_run: str) -
     rows = read_manifest_rows(view, store.read_document("evaluation_set", view.day))
     record |= {"file": registry.examine(product, record, rows)}
     store.write_document("refit_model", view.day, record)
+    _log_twin(registry, store.read_document("candidate_model", view.day), report, record)
     return record
+
+
+def _log_twin(registry: Registry, twin: dict[str, Any], report: dict[str, Any], record: dict[str, Any]) -> None:
+    """Say in the run of the model that ships what its twin was judged by: it was trained on the judging rows itself."""
+    from evergreen.evaluation import judged_metrics, judged_tags
+
+    numbers = {f"twin_{name}": value for name, value in judged_metrics(report, "candidate").items()}
+    tags = {
+        **judged_tags(report),
+        "evergreen.twin_version": str(twin["version"]),
+        "evergreen.twin": registry.run_url(twin),
+    }
+    registry.log_evaluation(record["run_id"], numbers, tags, {})
 
 
 def _train(

@@ -184,7 +184,8 @@ def look_at_clock(
     """Whether the next day should have been scored by now.
 
     `newest` is the last scored day (None before the first), `scored_at` the moment when that was done (None if unknown).
-    `failed_days` are those of failed daily runs: these have an incident already. A product that has ended, or not begun, owes nothing.
+    `failed_days` are those of failed daily runs: these have an incident already. A product that has ended, or not begun, owes nothing;
+    one that never scored has nobody who misses it yet: it is told, and is not critical.
     """
     periods = Periods.of(product.time)
     over, missing = periods.last_ended(now), periods.after(newest) if newest else product.time.start
@@ -193,11 +194,16 @@ def look_at_clock(
         return NOTHING
     if str(missing) in failed_days:
         return Look([], [OVERDUE])
-    what = f"{missing} has not been scored; the {product.time.word} before it was {_when(scored_at)}"
+    before = (
+        f"the {product.time.word} before it was {_when(scored_at)}"
+        if newest
+        else f"nor has any {product.time.word} yet"
+    )
+    what = f"{missing} has not been scored; {before}"
     schedule, job = f"{product.name}_{product.time.cadence}_schedule", f"{product.name}_{product.time.cadence}"
     to_do = f"see that the Dagster daemon runs and {schedule} is on; then run {job} for {missing} to {over}"
     moment = since.isoformat(timespec="seconds")
-    return Look([Condition(OVERDUE, what, moment, "critical", to_do, str(over))], [])
+    return Look([Condition(OVERDUE, what, moment, "critical" if newest else "warning", to_do, str(over))], [])
 
 
 def _when(scored_at: datetime | None) -> str:

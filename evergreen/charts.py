@@ -15,20 +15,31 @@ import pandas as pd
 from evergreen.cadence import Hour
 from evergreen.monitoring import SCORER_NAMES
 
-WIDTH, LEFT, RIGHT, TOP, PLOT = 640, 48, 12, 62, 170
+WIDTH, LEFT, RIGHT, TOP, PLOT, HEAD = 640, 56, 12, 62, 170, 34
 ROW = 46
+KINDS = ("first", "second", "third", "fourth")
 A_MOMENT, LONG = timedelta(microseconds=1), timedelta(days=300)
 STYLE = """
 text{font:18px system-ui,sans-serif;fill:#374151}.grid{stroke:#e5e7eb}.bound{stroke:#b91c1c;stroke-dasharray:8 4}
 text.red{fill:#b91c1c}.line{fill:none;stroke-width:2}.first{stroke:#1d4ed8;stroke-width:3}
 .second{stroke:#b45309;stroke-dasharray:7 3}.third{stroke:#6b7280;stroke-dasharray:2 3}
-.bar,.band{fill:#bfdbfe}.band.odd{fill:#93c5fd}.paper{fill:#fff}text.mark{font-size:16px}
+.fourth{stroke:#15803d;stroke-dasharray:12 4}
+.bar,.band{fill:#bfdbfe}.band.odd{fill:#93c5fd}.paper{fill:#fff}text.mark{font-size:16px}text.title{font-weight:600}
 """
 
 
 @dataclass(frozen=True)
+class Chart:
+    """What is drawn, WIDTH wide: its title, its height and the parts of it as SVG."""
+
+    title: str
+    height: float
+    parts: str
+
+
+@dataclass(frozen=True)
 class Line:
-    """A line of a time plot: `kind` (first, second or third) is how it is drawn, `values` are by day; missing days are left out."""
+    """A line of a time plot: `kind` (one of KINDS) is how it is drawn, `values` are by day; missing days are left out."""
 
     name: str
     kind: str
@@ -67,7 +78,7 @@ def time_plot(
     bound: float | None = None,
     bands: Sequence[Band] = (),
     marks: Sequence[Mark] = (),
-) -> str:
+) -> Chart:
     """Lines over the same days, with a bound (None: no such line), and below them a row of bands and a row of marks where given."""
     values = pd.concat([line.values for line in lines]).dropna() if lines else pd.Series(dtype="float64")
     bottom, top = _scale([*values, *([] if bound is None else [bound])])
@@ -89,10 +100,10 @@ def time_plot(
             *(_mark(mark, days, height + 38) for mark in marks),
         ]
         height += ROW
-    return _svg(title, height + 4, [*parts, _legend(legend)])
+    return Chart(title, height + 4, "".join([*parts, _legend(legend)]))
 
 
-def bars(title: str, shares: Sequence[tuple[str, float]], bounds: Sequence[float] = ()) -> str:
+def bars(title: str, shares: Sequence[tuple[str, float]], bounds: Sequence[float] = ()) -> Chart:
     """Horizontal bars in the given order, each with its value; `bounds` are drawn through all of them."""
     left, longest = 150, max([value for _, value in shares] + list(bounds) + [1e-9])
     unit, height = (WIDTH - left - 60) / longest, 10 + 24 * len(shares)
@@ -106,33 +117,36 @@ def bars(title: str, shares: Sequence[tuple[str, float]], bounds: Sequence[float
         x = left + bound * unit
         parts.append(f'<line class="bound" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{height}"/>')
         parts.append(f'<text class="red" x="{x:.1f}" y="{height + 14}" text-anchor="middle">{bound:g}</text>')
-    return _svg(title, height + 20, parts)
+    return Chart(title, height + 20, "".join(parts))
 
 
-def importances(shares: Mapping[str, float]) -> str:
+def importances(shares: Mapping[str, float]) -> Chart:
     """Each feature's share in the model, largest on top."""
-    return bars("share of importance", sorted(shares.items(), key=lambda share: -share[1]))
+    return bars("Share of importance, by feature", sorted(shares.items(), key=lambda share: -share[1]))
 
 
-def as_file(chart: str) -> bytes:
-    """The chart as a file of its own."""
-    return chart.replace(
-        ">",
-        f' xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style><rect class="paper" width="100%" height="100%"/>',
-        1,
+def in_page(chart: Chart) -> str:
+    """The chart as a part of a page, which gives it its heading, its size and its colours."""
+    title = escape(chart.title)
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {chart.height:.0f}" role="img" aria-label="{title}">'
+        f"<title>{title}</title>{chart.parts}</svg>"
+    )
+
+
+def as_file(chart: Chart) -> bytes:
+    """The chart as a file of its own, under its title."""
+    title, height = escape(chart.title), f"{chart.height + HEAD:.0f}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 {-HEAD} {WIDTH} {height}">'
+        f'<title>{title}</title><style>{STYLE}</style><rect class="paper" y="{-HEAD}" width="100%" height="100%"/>'
+        f'<text class="title" x="8" y="-12">{title}</text>{chart.parts}</svg>'
     ).encode()
 
 
-def as_markdown(chart: str) -> str:
+def as_markdown(chart: Chart) -> str:
     """The chart as an inline image that the Dagster UI shows."""
-    return f"![chart](data:image/svg+xml;base64,{base64.b64encode(as_file(chart)).decode()})"
-
-
-def _svg(title: str, height: float, parts: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
-    )
+    return f"![{chart.title}](data:image/svg+xml;base64,{base64.b64encode(as_file(chart)).decode()})"
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float]:
@@ -159,12 +173,17 @@ def _grid(days: Sequence[date], bottom: float, top: float) -> str:
     for value in np.arange(np.ceil(bottom / step), np.floor(top / step) + 1) * step:
         y = _y(float(value), bottom, top)
         parts.append(_level("grid", y))
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:z.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_figure(float(value))}</text>')
     for position in sorted({0, (len(days) - 1) // 3, 2 * (len(days) - 1) // 3, len(days) - 1}):
         anchor = "start" if position == 0 else "end" if position == len(days) - 1 else "middle"
         x, y = _x(days[position], days), TOP + PLOT + 18
         parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{_short(days[position], days)}</text>')
     return "".join(parts)
+
+
+def _figure(value: float) -> str:
+    """A value on the axis: thousands with a comma, smaller ones with three digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:z.3g}"
 
 
 def _line(line: Line, days: Sequence[date], bottom: float, top: float) -> str:

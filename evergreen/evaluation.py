@@ -123,6 +123,25 @@ def summarize(rows: pd.DataFrame, scores: Floats, product: Product) -> dict[str,
     }
 
 
+def judged_metrics(report: Mapping[str, Any], scorer: str) -> dict[str, float]:
+    """What an evaluation report says of a scorer in numbers, as a tracking server keeps them: on the judging rows, and on golden ones."""
+    parts = {"judged": report["summary"], "golden": (report["golden"] or {"summary": {}})["summary"]}
+    return {
+        f"{part}_{measure}": value
+        for part, summaries in parts.items()
+        for measure, value in summaries.get(scorer, {}).items()
+        if value is not None
+    }
+
+
+def judged_tags(report: Mapping[str, Any]) -> dict[str, str]:
+    """Which version of the evaluation set a report is of."""
+    return {
+        "evergreen.evaluation_digest": report["evaluation_digest"],
+        "evergreen.evaluation_version": str(report["evaluation_version"]),
+    }
+
+
 def by_day(card: pd.DataFrame, measure: str) -> pd.DataFrame:
     """A score card's whole days, as one column a scorer and one line a day."""
     return card[card.slice == ALL_ROWS].pivot(index="day", columns="scorer", values=measure).sort_index()

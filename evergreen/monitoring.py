@@ -102,6 +102,17 @@ def empty_performance() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMN_TYPES.items()})
 
 
+def headline(card: pd.DataFrame) -> dict[str, float]:
+    """Mean of the judged days, for each scorer; absent scorers are left out, so that charts show no invented number."""
+    days = card[card["slice"] == ALL_ROWS].groupby("scorer")[["log_loss", "expected_cost", "calibration_gap"]].mean()
+    return {
+        f"{scorer}_{name}": float(value)
+        for scorer, line in days.iterrows()
+        for name, value in line.items()
+        if pd.notna(value)
+    }
+
+
 def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> dict[str, pd.DataFrame]:
     """Each of these measures of a performance table by day, one column a scorer that people are shown and that was measured."""
     days = card[(card["slice"] == ALL_ROWS) & card.scorer.isin(SCORER_NAMES)].set_index(["day", "scorer"]).sort_index()

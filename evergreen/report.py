@@ -17,6 +17,7 @@ from evergreen.evaluation import ALL_ROWS
 from evergreen.health import Health, serves_today
 from evergreen.ledger import Entry
 from evergreen.monitoring import SCORER_NAMES
+from evergreen.numbers import draw
 from evergreen.periods import Periods
 from evergreen.plain_words import span
 from evergreen.product_page import facts
@@ -52,7 +53,7 @@ def render(health: Health, product: Product) -> str:
         task=task_of(product),
         digits=words.decimals(product),
         changes=words.changes(health, product),
-        chart=_chart(health, product),
+        chart=charts.in_page(chart) if (chart := _chart(health, product)) else None,
         costs=_costs(health),
         decisions=[_decision(entry) for entry in _shown_entries(health)[::-1]],
         last=next(iter(decisions(health.entries)[::-1]), None),
@@ -72,8 +73,10 @@ def summarize(health: Health, product: Product) -> dict[str, Any]:
 
 
 def render_index(days: Mapping[date, Mapping[str, Any]], product: Product) -> str:
-    """The list of all days, newest first, each with its verdict and a link; `days` maps a day to its `summarize`."""
-    return _page("health_index.html.j2").render(product=product, days=sorted(days.items(), reverse=True))
+    """The list of all days, newest first, each with its verdict and a link, under their numbers by day; `days` maps a day to its
+    `summarize`, with its `numbers`."""
+    drawn = [{"title": chart.title, "drawn": charts.in_page(chart)} for chart in draw(days, product)]
+    return _page("health_index.html.j2").render(product=product, days=sorted(days.items(), reverse=True), charts=drawn)
 
 
 @cache
@@ -93,7 +96,7 @@ def _page(template: str) -> Any:
     return _environment().get_template(template)
 
 
-def _chart(health: Health, product: Product) -> str | None:
+def _chart(health: Health, product: Product) -> charts.Chart | None:
     """Cost by day, who served and what was decided, over the same days; None without a judged day."""
     costs, bound = health.daily["expected_cost"], product.decision.good_enough
     lines = charts.live_lines(costs)

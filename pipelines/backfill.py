@@ -86,7 +86,7 @@ def _materialise(replay: Replay, assets: list[str], day: date) -> Iterator[str]:
         instance=replay.instance,
         partition_key=str(day),
         asset_selection=[dg.AssetKey([product.name, name]) for name in names],
-        tags={tags.IN_PROCESS: "true"},
+        tags=tags.OF_THIS_PROCESS,
         run_config=QUIET,
         raise_on_error=False,
     )

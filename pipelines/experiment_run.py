@@ -4,6 +4,7 @@ from typing import Any
 
 from assets.experiment import experiment_op
 from evergreen.config import Product
+from pipelines import tags
 from pipelines.failures import RunFailed, explain_failure
 from pipelines.instance import opened_instance
 from pipelines.jobs import experiment_name
@@ -20,7 +21,9 @@ def run_in_process(product: Product, name: str, as_of: str, sweep: bool = False)
     }
     with opened_instance() as instance:
         job = build_definitions().resolve_job_def(experiment_name(product))
-        result = job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
+        result = job.execute_in_process(
+            instance=instance, tags=tags.OF_THIS_PROCESS, run_config=config, raise_on_error=False
+        )
     if not result.success:
         raise RunFailed(explain_failure(result, job.name, name))
     return dict(result.output_for_node(op))

@@ -147,7 +147,7 @@ class Replay:
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=request.partition_key,
-            tags={**request.tags, tags.RUN_KEY: request.run_key or "", tags.IN_PROCESS: "true"},
+            tags={**request.tags, tags.RUN_KEY: request.run_key or "", **tags.OF_THIS_PROCESS},
             run_config={**QUIET, **request.run_config},
             raise_on_error=False,
         )

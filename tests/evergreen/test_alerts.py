@@ -147,6 +147,14 @@ def test_an_overdue_day_names_itself_and_since_when():
     assert found.since == "2024-01-07T05:00:00+00:00"
     assert found.to_do.endswith("run shop_daily for 2024-01-06 to 2024-01-07")
     assert found.occurrence == str(date(2024, 1, 7))
+    assert found.severity == "critical"
+
+
+def test_a_product_that_never_scored_is_told_without_alarm():
+    """As in the first minutes of a new product: the schedule asks for its days at the next tick."""
+    [found] = look_at_clock(shop(), None, None, set(), datetime(2024, 1, 9, tzinfo=UTC)).holding
+    assert found.what == "2024-01-01 has not been scored; nor has any day yet"
+    assert found.severity == "warning"
 
 
 CANDIDATE = {"version": 4}

@@ -124,6 +124,11 @@ def test_a_promotion_costs_one_more_version_and_a_refusal_none(hundred_days, cli
     run = client.get_run(promoted[-1]["candidate"]["run_id"])
     assert run.data.metrics["training_rows"] == promoted[-1]["refit"]["rows"] > promoted[-1]["training"]["rows"]
     assert "judged_log_loss" not in run.data.metrics
+    reference = promoted[-1]["candidate"]["reference_log_loss"]
+    assert run.data.metrics["twin_judged_log_loss"] == pytest.approx(reference)
+    assert run.data.tags["evergreen.twin"].endswith(judged(promoted[-1]["candidate"])["run_id"])
+    said = {int(version.version): version.tags.get("evergreen.outcome") for version in versions}
+    assert said[promoted[-1]["candidate"]["version"]].startswith("Promoted: ")
 
 
 def test_the_columns_that_the_ui_shows_are_those_of_the_tables(hundred_days):
@@ -149,8 +154,15 @@ def test_an_assets_page_has_row_counts_pictures_and_a_decision_in_words(hundred_
         day = hundred_days.store.days("batch")[-1]
         for table in TABLES_OF_A_DAY:
             assert shown(table, day)["dagster/row_count"] == len(hundred_days.store.read(table, day))
-        assert shown("performance", day)["live"].startswith("![chart](data:image/svg+xml;base64,")
-        assert shown("drift", day)["by_feature"].startswith("![chart](data:image/svg+xml;base64,")
+        assert shown("performance", day)["live"].startswith("![Expected cost, live, by day](data:image/svg+xml;base64,")
+        assert shown("drift", day)["by_feature"].startswith(
+            "![Population stability index, by feature](data:image/svg+xml;base64,"
+        )
+        numbers = shown("health_report", day)
+        titles = re.findall(r"!\[(.*?)\]", numbers["by_day"])
+        assert titles[0] == "Rows, by day" and len(titles) == 5
+        assert numbers["rows"] == len(hundred_days.store.read("predictions", day))
+        assert numbers["served_log_loss"] == shown("performance", day)["served_log_loss"]
         promotion = shown("promotion", hundred_days.decisions[-1]["as_of"])
         assert next(iter(promotion)) == "decision"
         assert "asked for by a trigger (staleness)" in promotion["decision"]
@@ -259,7 +271,11 @@ LINEAGE = """{ assetNodes(group: {groupName: "flights", repositoryName: "__repos
 LAUNCHPAD = """{ pipelineOrError(params: {
     pipelineName: "flights_experiment", repositoryName: "__repository__", repositoryLocationName: "evergreen"
 }) { ... on Pipeline { presets { runConfigYaml } } } }"""
-RUNS = '{ pipelineRunsOrError(filter: {pipelineName: "flights_retrain"}) { ... on Runs { results { status tags { key value } } } } }'
+RUNS = """{ pipelineRunsOrError(filter: {
+    pipelineName: "flights_retrain", tags: [{key: ".dagster/repository", value: "__repository__@evergreen"}]
+}) { ... on Runs { results { status tags { key value } } } } }"""
+CHECKS = """{ assetCheckExecutions(assetKey: {path: ["flights", "promotion"]}, checkName: "comparison", limit: 50) {
+    status partition evaluation { success } } }"""
 
 
 def ask(query: str) -> dict:
@@ -296,6 +312,14 @@ def test_the_webserver_knows_the_runs_of_the_replay(hundred_days):
     assert len(runs) >= len(hundred_days.decisions) > 5
     requested = {tag["value"] for run in runs for tag in run["tags"] if tag["key"] == "evergreen/requested_by"}
     assert "schedule" in requested
+
+
+def test_a_check_has_one_result_a_decision_and_its_day(hundred_days):
+    found = ask(CHECKS)["assetCheckExecutions"]
+
+    days = [entry["as_of"] for entry in hundred_days.decisions]
+    assert sorted({check["partition"] for check in found}) == days
+    assert all(check["evaluation"] for check in found)
 
 
 def invoke(*arguments: str) -> str:
