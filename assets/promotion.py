@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.stage import Stage, table
+from assets.stage import Stage, rounded, table
 from evergreen import gates
 from evergreen.config import Product
 from evergreen.errors import LedgerError
@@ -36,7 +36,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             kinds={"json", "mlflow"},
             depends_on=["gates", "decision", "service_levels"],
         ),
-        check_specs=[stage.check("promotion", gate.__name__, inspect.getdoc(gate) or "") for gate in gates.GATES],
+        check_specs=[stage.gate("promotion", gate.__name__, inspect.getdoc(gate) or "") for gate in gates.GATES],
     )
     def promotion(
         context: dg.AssetExecutionContext, home: Home, registry: Registry
@@ -54,7 +54,7 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
         registry.project(product.name, serving_now(ledger.entries()))
         yield stage.result("promotion", _shown(entry) | {"model_card": dg.MetadataValue.md(card)})
         for gate in entry["gates"]:
-            yield _check(stage, gate)
+            yield _check(stage, day, gate)
 
     return [promotion]
 
@@ -150,9 +150,11 @@ def _baseline(entry: Entry) -> str:
     return unfit_baseline(entry["serving"]) or "It may serve, under champion and previous."
 
 
-def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:
+def _check(stage: Stage, day: date, gate: dict[str, Any]) -> dg.AssetCheckResult:
     numbers = {
-        name: gate[name] for name in ("value", "low", "high", "bound", "smallest_effect") if gate[name] is not None
+        name: rounded(gate[name])
+        for name in ("value", "low", "high", "bound", "smallest_effect")
+        if gate[name] is not None
     }
     return dg.AssetCheckResult(
         asset_key=stage.key("promotion"),
@@ -160,7 +162,7 @@ def _check(stage: Stage, gate: dict[str, Any]) -> dg.AssetCheckResult:
         passed=gate["verdict"] in ("pass", "off"),
         severity=dg.AssetCheckSeverity.WARN,
         description=gate["sentence"],
-        metadata={"role": gate["role"], "verdict": gate["verdict"], **numbers},
+        metadata={"as_of": str(day), "role": gate["role"], "verdict": gate["verdict"], **numbers},
     )
 
 

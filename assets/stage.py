@@ -78,12 +78,16 @@ class Stage:
         }
 
     def check(self, asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
-        """A check of an asset in each of its partitions; without them the UI shows each result twice, once as skipped, and no day."""
+        """A check of each partition of an asset: it has failed for as long as one of them has."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)  # of partitions of checks
             return dg.AssetCheckSpec(
                 name, asset=self.key(asset), description=description, blocking=blocking, partitions_def=self.partitions
             )
+
+    def gate(self, asset: str, name: str, description: str) -> dg.AssetCheckSpec:
+        """A check that says what the newest decision found: that an earlier one failed is no fault that lasts."""
+        return dg.AssetCheckSpec(name, asset=self.key(asset), description=description)
 
     def result(self, name: str, metadata: Mapping[str, Any]) -> "dg.MaterializeResult[Any]":
         """A materialization; values that are None are shown as such and never as a number."""
@@ -114,7 +118,13 @@ def _schema(columns: Columns) -> dg.TableSchema:
 
 
 def _shown(value: Any) -> Any:
-    return "not enough evidence" if value is None else value
+    """Numbers with six digits; what is not known in words."""
+    return "not enough evidence" if value is None else rounded(value) if isinstance(value, float) else value
+
+
+def rounded(value: float) -> float:
+    """The number to six digits: people read it, and no program."""
+    return float(f"{value:.6g}")
 
 
 def table(lines: Sequence[Mapping[Any, Any]]) -> dg.MetadataValue:

@@ -154,7 +154,7 @@ def _scale(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
-    air = 0.08 * (high - low) or 0.5
+    air = 0.08 * (high - low) or 0.1 * abs(high) or 0.5
     return low - air, high + air
 
 

@@ -20,8 +20,10 @@ WORKSPACE = places.REPOSITORY / "workspace.yaml"
 def serve(dagster_port: int, mlflow_port: int) -> None:
     """Run Dagster (webserver and daemon) and, where its store is a database, MLflow; returns when one of them ends.
 
-    Raises EvergreenError where a daemon works on the home already, or a port is taken.
+    Raises EvergreenError where a daemon works on the home already, a port is taken, or both are asked to share one.
     """
+    if dagster_port == mlflow_port:
+        raise EvergreenError(f"--port and --mlflow-port are both {dagster_port}: each server needs one of its own")
     with opened_instance() as instance:
         refuse_daemon(instance, places.home())
     os.environ["EVERGREEN_DAGSTER_URL"] = f"http://{HOST}:{dagster_port}"

@@ -203,3 +203,17 @@ def test_with_a_maturity_column_the_first_decidable_day_is_the_start_plus_the_da
 def test_golden_days_put_the_first_decidable_day_off_by_as_many():
     product, golden = shop(), shop({"evaluation": {"golden": "3d"}})
     assert first_decidable_day(golden) == first_decidable_day(product) + timedelta(days=3)
+
+
+def test_the_future_cannot_even_be_asked_for(tmp_path):
+    view = AsOf(Store(tmp_path / "shop"), shop(), day(3))
+    with pytest.raises(ValueError, match="is the future of 2024-01-03"):
+        view.read("batch", [day(3), day(4)])
+
+
+def test_a_label_due_at_midnight_is_due_on_the_day_that_begins_then(tmp_path):
+    made, product = Store(tmp_path / "shop"), shop()
+    live_a_day(made, product, 1, orders(1, ["a"], ordered_at=at(1, "00:00")))
+    live_a_day(made, product, 2, orders(2, ["b"]))
+    assert [AsOf(made, product, day(number)).newly_mature_days() for number in (1, 2)] == [[], [day(1)]]
+    assert [made.read("labels", day(number)).id.tolist() for number in (1, 2)] == [[], ["a"]]

@@ -176,3 +176,10 @@ def test_booleans_dates_and_texts_drift_and_time_that_passes_is_no_drift(moved, 
     features, rows = Features(boolean=["gift"], date=["joined"], text=["note"]), other_kinds()
     found = psi(profile(rows, features, {}, scores(rows)), now)
     assert {name for name, value in found.items() if value > 0.25} == ({moved} if moved else set())
+
+
+def test_the_wasserstein_distance_is_in_standard_deviations_of_the_reference():
+    before = pd.DataFrame({"amount": np.random.default_rng(1).normal(0, 10, 4000)})
+    reference = profile(before, Features(numeric=["amount"]), {"amount": 1.0}, np.full(4000, 0.5))
+    table = compare(reference, before + 15, np.full(4000, 0.5)).set_index("feature")
+    assert table.wasserstein["amount"] == pytest.approx(1.5, abs=0.15)

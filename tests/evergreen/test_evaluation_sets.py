@@ -207,3 +207,17 @@ def test_a_repeated_feature_row_is_one_case(tmp_path):
     failures = made["portions"]["failures"]
     assert [case["id"] for case in failures["cases"]] == ["4-0", "4-2"]
     assert failures["duplicates"] == 4 * 3 - 2
+
+
+def test_a_manifest_counts_and_digests_without_what_is_left_out(store):
+    with_cases, _ = decide(store, asked(at_most=100), 8, [])
+    without, _ = decide(store, asked(), 8, [])
+    assert with_cases["left_out"]
+    assert with_cases["rows"] == without["rows"] - len(with_cases["left_out"])
+    assert with_cases["digest"] != without["digest"]
+
+
+def test_another_portion_makes_another_version(store):
+    asks = ({}, {"at_most": 3}, {"golden": "1d", "at_most": 3})
+    digests = [decide(store, asked(**portions), 8, [])[1]["version_digest"] for portions in asks]
+    assert len(set(digests)) == len(asks)

@@ -97,3 +97,10 @@ def test_an_unknown_id_is_refused_with_an_example(store, tmp_path):
         explain(store, shop(), ENTRIES, "zzz")
     with pytest.raises(NotEnoughEvidence, match="no day has been scored yet"):
         explain(Store(tmp_path / "new"), shop(), [], "a")
+
+
+def test_who_served_then_is_told_and_not_who_serves_now(store):
+    now = {"champion": {"version": 7}, "previous": CHAMPION, "baseline": None, "first": CHAMPION}
+    later = {"digest": "three", "decision": "promoted", "candidate": {"version": 7}, "serving": now}
+    found = explain(store, shop(), [*ENTRIES, later], "b")
+    assert (found.state, found.model) == (ENTRIES[1], CHAMPION)

@@ -8,7 +8,7 @@ from evergreen import models
 from evergreen.config import Features, LinearModel, LogisticModel, SklearnModel, Target, XGBoostModel
 from evergreen.digests import digest_file
 from evergreen.errors import ConfigError
-from evergreen.features import FeatureEncoder, date_parts, prepared
+from evergreen.features import RARE_CATEGORY, FeatureEncoder, KnownCategories, date_parts, prepared
 from evergreen.rehearsal import rehearse
 from evergreen.validation import validate
 from tests.evergreen.builders import day, orders, shop
@@ -243,3 +243,16 @@ def test_new_kinds_that_are_not_used_change_no_recipe():
     assert "boolean" not in shop().model_dump(mode="json")["features"]
     assert shop({"features": {"boolean": []}}).recipe == shop().recipe
     assert shop({"features": {"boolean": ["gift"]}}).recipe != shop().recipe
+
+
+def test_a_category_that_training_did_not_see_becomes_missing():
+    known = KnownCategories().fit(pd.DataFrame({"color": ["blue", "red"]}))
+    answered = known.transform(pd.DataFrame({"color": ["grey", "red", None]}))
+    assert answered.color.fillna("missing").tolist() == ["missing", "red", "missing"]
+
+
+def test_rare_categories_are_one():
+    colors = ["blue"] * RARE_CATEGORY + ["grey"] * (RARE_CATEGORY - 1) + ["pink"] * (RARE_CATEGORY - 1)
+    encoder = prepared(Features(categorical=["color"])).fit(pd.DataFrame({"color": colors}))
+    blue, grey, pink = np.asarray(encoder.transform(pd.DataFrame({"color": ["blue", "grey", "pink"]})))
+    assert grey.tolist() == pink.tolist() != blue.tolist()

@@ -5,6 +5,7 @@ import pytest
 
 from evergreen import gates
 from evergreen.gates import Evidence, Gate, judge
+from evergreen.statistics import mean_interval
 from tests.evergreen.builders import day, shop
 
 BASE = {"expected_cost": 1.0, "squared_error": 0.2, "label": 0.3, "score": 0.3, "calibration_gap": 0.01}
@@ -523,3 +524,42 @@ def test_a_reading_is_written_down_whole():
         "bound": 0.05,
         "smallest_effect": None,
     }
+
+
+def test_a_slice_that_is_proven_worse_is_not_hidden_by_a_noisy_one():
+    noisy, proven = ([0.9, 0.2, 0.7], [0.5] * 3), ([0.525, 0.53, 0.535], [0.5] * 3)
+    gate = gates.slices(sliced({"color=red": noisy, "color=blue": proven}), shop())
+    assert gate.verdict == "fail"
+    assert "color=blue is proven worse" in gate.sentence
+
+
+def test_harm_is_looked_for_once_a_slice_and_once_for_calibration():
+    found = sliced({"color=red": ([0.525, 0.53, 0.535], [0.5] * 3), "color=blue": ([0.5] * 3, [0.5] * 3)})
+    assert gates.slices(found, shop()).low == pytest.approx(mean_interval([0.025, 0.03, 0.035], 0.95, looks=3).low)
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(99, "fail"), (100, NOT_ENOUGH)])
+def test_a_slice_is_judged_from_just_enough_rows_on(least, verdict):
+    found = sliced({"color=red": ([0.6, 0.61, 0.59], [0.5] * 3)}, rows=33)
+    assert gates.slices(found, shop({"evaluation": {"slice_rows_at_least": least}})).verdict == verdict
+
+
+def test_a_loss_of_order_on_the_bound_is_not_excluded():
+    on_it = evidence([0.5] * 2, [0.5] * 2, ranking=pd.DataFrame({"candidate": [0.0] * 2, "champion": [0.01] * 2}))
+    assert gates.ranking(on_it, shop()).verdict == "fail"
+
+
+def test_overfit_on_the_bound_is_within_it():
+    found = evidence([0.5, 0.5], training_log_loss={"candidate": 0.25, "baseline": 0.6})
+    assert gates.overfit(found, shop()).verdict == "pass"
+
+
+def test_a_refresh_on_the_bound_passes():
+    found = evidence([1.0, 0.0], [0.25, 0.25])
+    assert gates.comparison(found, shop({"gates": {"worse_at_most": 0.25}})).verdict == "pass"
+
+
+def test_a_champion_that_could_not_be_judged_holds_the_comparison():
+    gate = gates.comparison(evidence([0.5], champion_error="it raised"), shop())
+    assert (gate.verdict, gate.blocks) == (NOT_ENOUGH, True)
+    assert "it raised" in gate.sentence

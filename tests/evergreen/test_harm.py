@@ -79,3 +79,8 @@ def test_without_a_version_before_there_is_nothing_to_compare(serving):
 def test_only_days_of_these_two_count(served_by, entries, days):
     excess = daily_excess(card(WORSE, SAME, served_by), entries, Periods.of(SHOP.time))
     assert [time.date() for time in excess.index] == [day(number) for number in days]
+
+
+def test_just_enough_days_are_enough_to_roll_back():
+    assert decide(card(WORSE[:3], SAME[:3]), PAIR, SHOP).roll_back
+    assert not decide(card(WORSE[:2], SAME[:2]), PAIR, SHOP).roll_back

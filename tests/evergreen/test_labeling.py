@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from evergreen.errors import SourceError
-from evergreen.labeling import COLUMNS, UNMATCHED, due_columns, due_times, latest_labels, read_outcomes
+from evergreen.labeling import COLUMNS, PENDING, UNMATCHED, due_columns, due_times, latest_labels, read_outcomes
 from tests.evergreen.builders import at, batch, day, label_day, label_log, returns, shop
 
 NOTHING_LABELLED = label_log({})
@@ -253,3 +253,8 @@ def test_outcomes_without_a_needed_column_are_refused_also_when_they_have_no_row
     for outcomes in (returns({"a": True}, at(1)), returns({}, at(1))):
         with pytest.raises(SourceError, match=f"outcomes lack the column\\(s\\) {absent}"):
             label_day(outcomes.drop(columns=absent), due(product, d1=["a"]), NOTHING_LABELLED, product, day(1))
+
+
+def test_a_pending_entry_says_nothing_about_a_label():
+    log = pd.concat([label_log({"a": 1.0}), label_log({"a": float("nan")}, PENDING, at(2))])
+    assert latest_labels(log).label.tolist() == [1.0]

@@ -1,5 +1,6 @@
 import pytest
 
+from evergreen.errors import LedgerError
 from evergreen.gates import Gate
 from evergreen.periods import Periods
 from evergreen.promotion import (
@@ -8,6 +9,7 @@ from evergreen.promotion import (
     effective_from,
     in_effect,
     judged,
+    refuse_older_day,
     sentence,
     serving_after,
     serving_as_of,
@@ -146,3 +148,9 @@ def test_a_decision_reads_like_a_sentence(outcome, gate, asked, serving, said):
 def test_a_version_is_judged_as_its_twin_and_without_one_as_itself():
     assert judged(NEW | {"twin": OLD}) == OLD
     assert judged(NEW) == NEW
+
+
+def test_a_day_before_the_newest_decision_cannot_be_decided():
+    with pytest.raises(LedgerError, match="2024-01-02 cannot be decided any more, 2024-01-03 was"):
+        refuse_older_day([{"as_of": "2024-01-03"}], "2024-01-02")
+    refuse_older_day([{"as_of": "2024-01-03"}], "2024-01-03")
