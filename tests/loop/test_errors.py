@@ -174,3 +174,16 @@ def test_status_before_the_first_day_says_what_to_run(new_loop):
         0,
         "flights: no day is done yet. Run: evergreen replay flights",
     )
+
+
+def test_a_home_that_is_no_folder_is_named_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVERGREEN_HOME", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    for command in (("replay", "flights"), ("ui", "--port", "1")):
+        assert "Not a directory; EVERGREEN_HOME has to be a folder that can be written" in refused(evergreen(*command))
+
+
+def test_two_servers_need_two_ports():
+    assert "--port and --mlflow-port are both 3000" in refused(
+        evergreen("ui", "--port", "3000", "--mlflow-port", "3000")
+    )
