@@ -296,7 +296,7 @@ def test_the_index_links_every_day_newest_first():
         Outside(),
     )
     outside.feed(page)
-    assert outside.found == ["2024-01-02.html", "2024-01-01.html"]
+    assert outside.found == ["2024-01-02.html", "2024-01-02.html", "2024-01-01.html"]
     assert (outside.broken, outside.open) == ([], [])
     assert "✓ good enough" in text(page)
     assert "? not enough evidence" in text(page)
