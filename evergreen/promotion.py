@@ -13,7 +13,8 @@ from datetime import date
 from itertools import takewhile
 from typing import Any
 
-from evergreen.cadence import parse_period
+from evergreen.cadence import parse_period, shortest
+from evergreen.config import Time
 from evergreen.errors import LedgerError
 from evergreen.gates import Gate
 from evergreen.ladder import first_rung, unfit_baseline
@@ -123,9 +124,13 @@ def decision_id(product: str, day: date) -> str:
     return f"{product}/{day}"
 
 
-def effective_from(day: date, scored_days: list[date], periods: Periods) -> date:
-    """The first period not yet scored when the promotion commits: what already happened is never rewritten."""
-    return periods.after(max([day, *scored_days]))
+def effective_from(day: date, scored_days: list[date], time: Time) -> date:
+    """The first period that a model of `day` may serve: one that is not scored yet, since what already happened is never rewritten.
+
+    Where rows are predicted whole periods before their events (`predict_before`), it is the first whose rows are predicted after `day`.
+    """
+    periods, early = Periods.of(time), time.predict_before // shortest(time.cadence)
+    return max(periods.after(day, 1 + early), *map(periods.after, [day, *scored_days]))
 
 
 def serving_after(

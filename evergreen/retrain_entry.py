@@ -8,7 +8,6 @@ from evergreen.config import Product
 from evergreen.errors import LedgerError
 from evergreen.ladder import AGAINST_PRIOR
 from evergreen.ledger import Entry
-from evergreen.periods import Periods
 from evergreen.promotion import decide, decision_id, effective_from, refuse_older_day, serving_after, serving_now
 from evergreen.stages import after_gates
 from evergreen.storage import Store
@@ -46,7 +45,7 @@ def entry_of_retrain(
         "decision": outcome,
         "deciding_gate": decision.deciding_gate,
         "loss": task_of(product).words.loss,
-        "effective_from": str(effective_from(day, store.days("predictions"), Periods.of(product.time))),
+        "effective_from": str(effective_from(day, store.days("predictions"), product.time)),
         "gates": [gate.as_dict() for gate in judged],
         "candidate": records["candidate"],
         "training": _named(training),

@@ -14,7 +14,7 @@ from evergreen.digests import digest_file
 from evergreen.errors import RollbackError, StorageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.periods import Periods
-from evergreen.promotion import ROLLED_BACK, WAITING, effective_from, serving_now
+from evergreen.promotion import ROLLED_BACK, WAITING, serving_now
 from evergreen.recipes import recorded_recipe
 from evergreen.storage import Store
 
@@ -67,7 +67,7 @@ def _entry(request: Request, before: Record, serving: Record, scored: list[date]
         "kind": "rollback",
         "as_of": str(scored[-1]),
         "decision": ROLLED_BACK,
-        "effective_from": str(effective_from(scored[-1], scored, Periods.of(product.time))),
+        "effective_from": str(Periods.of(product.time).after(max(scored))),
         "withdrawn": server(before)["version"],
         "reason": request.reason,
         "requested_by": request.requested_by,

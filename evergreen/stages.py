@@ -14,7 +14,6 @@ from evergreen.cadence import just_before, parse_period
 from evergreen.config import Product
 from evergreen.errors import StageError
 from evergreen.ledger import Entry
-from evergreen.periods import Periods
 from evergreen.promotion import (
     AWAITING,
     IN_SHADOW,
@@ -101,7 +100,7 @@ def ending(
         "kind": kind,
         "as_of": str(scored[-1]),
         "decision": outcome,
-        "effective_from": str(effective_from(scored[-1], scored, Periods.of(product.time))),
+        "effective_from": str(effective_from(parse_period(decided["as_of"]), scored, product.time)),
         "candidate": record,
         "decided": decided["key"],
         "serving": moved(outcome, serving_now(entries), record),

@@ -2,7 +2,6 @@ import pytest
 
 from evergreen.errors import LedgerError
 from evergreen.gates import Gate
-from evergreen.periods import Periods
 from evergreen.promotion import (
     decide,
     decision_id,
@@ -59,7 +58,14 @@ def test_a_day_has_one_decision_whoever_asks():
     ids=["nothing scored", "scoring is behind", "in step", "a late retrain"],
 )
 def test_a_decision_takes_effect_on_the_first_day_not_yet_scored(scored, first):
-    assert effective_from(day(5), scored, Periods.of(shop().time)) == first
+    assert effective_from(day(5), scored, shop().time) == first
+
+
+@pytest.mark.parametrize(("predict_before", "first"), [("23h", 6), ("1d", 7), ("47h", 7), ("2d", 8)])
+def test_what_is_predicted_days_ahead_is_predicted_by_what_was_known_then(predict_before, first):
+    time = shop({"time": {"predict_before": predict_before}}).time
+    assert effective_from(day(5), [day(5)], time) == day(first)
+    assert effective_from(day(5), [day(12)], time) == day(13)
 
 
 NOBODY = {"champion": None, "previous": None, "baseline": None, "first": None}
