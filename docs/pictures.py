@@ -55,12 +55,13 @@ def main() -> None:
                 "retrain_decision",
                 (1500, 800),
             )
-            for name, partition, chart in (
-                ("performance", day, "live"),
-                ("drift", day, "by_feature"),
-                ("evaluation_report", newest, "precision_recall"),
+            for name, asset_name, partition, chart in (
+                ("performance", "performance", day, "live"),
+                ("by_day", "health_report", day, "by_day"),
+                ("drift", "drift", day, "by_feature"),
+                ("evaluation_report", "evaluation_report", newest, "precision_recall"),
             ):
-                address = f"{asset}/{name}?view=partitions&partition={partition}"
+                address = f"{asset}/{asset_name}?view=partitions&partition={partition}"
                 _take(page, name, address, chart, (1300, 800), chart)
             decision = f"{asset}/promotion?view=partitions&partition={newest}"
             _take(page, "promotion", decision, "asked for by", (1300, 800))
