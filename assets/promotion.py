@@ -46,9 +46,10 @@ def promotion_assets(product: Product) -> list[dg.AssetsDefinition]:
             decided = partial(entry_of_retrain, home.store(product), product, day, request)
             entry = ledger.append(stage.decision(day), decided)
         card = _write_card(stage, home, registry, day, entry)
-        tagged = partial(registry.tag_version, product.name)
-        tagged(entry["candidate"]["version"], "evergreen.outcome", sentence(entry))
-        tagged(entry["serving"]["baseline"]["version"], "evergreen.ladder", _baseline(entry))
+        registry.describe_version(product.name, entry["candidate"]["version"], sentence(entry))
+        registry.tag_version(
+            product.name, entry["serving"]["baseline"]["version"], "evergreen.ladder", _baseline(entry)
+        )
         registry.project(product.name, serving_now(ledger.entries()))
         yield stage.result("promotion", _shown(entry) | {"model_card": dg.MetadataValue.md(card)})
         for gate in entry["gates"]:

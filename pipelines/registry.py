@@ -196,6 +196,10 @@ class Registry(dg.ConfigurableResource):
         with self.connected() as client:
             client.set_model_version_tag(product, str(version), tag, text)
 
+    def describe_version(self, product: str, version: int, text: str) -> None:
+        with self.connected() as client:
+            client.update_model_version(product, str(version), text)
+
     def local_files(self, product: str) -> list[Path]:
         """The model files that MLflow keeps in this home; none where the tracking server keeps them elsewhere."""
         return sorted(self._artifacts(product).glob(f"models/*/artifacts/{MODEL_FILE}"))

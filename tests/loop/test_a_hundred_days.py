@@ -127,7 +127,7 @@ def test_a_promotion_costs_one_more_version_and_a_refusal_none(hundred_days, cli
     reference = promoted[-1]["candidate"]["reference_log_loss"]
     assert run.data.metrics["twin_judged_log_loss"] == pytest.approx(reference)
     assert run.data.tags["evergreen.twin"].endswith(judged(promoted[-1]["candidate"])["run_id"])
-    said = {int(version.version): version.tags.get("evergreen.outcome") for version in versions}
+    said = {int(version.version): version.description for version in versions}
     assert said[promoted[-1]["candidate"]["version"]].startswith("Promoted: ")
 
 
