@@ -111,7 +111,7 @@ class ByHand:
         champion = self.serving.get("champion")
         wanted = [
             ("candidate", recipe.model, judged(candidate), manifest),
-            ("baseline", recipe.baseline, serving["baseline"], manifest),
+            ("baseline", self.product.baseline, serving["baseline"], manifest),
         ]
         wanted += [("refit", recipe.model, candidate, manifest["refit"])] if "twin" in candidate else []
         fitted = {}
