@@ -189,13 +189,9 @@ def _live_picture(view: AsOf) -> dg.MetadataValue:
     days = view.newest(SHOWN)
     card = view.read("performance", days)
     shown = daily_measures(card[card.day >= pd.Timestamp(days[0])], [target.metric])
-    lines, named = (
-        charts.live_lines(shown[target.metric]),
-        task_of(view.product).called(target.metric).replace("_", " "),
-    )
-    return picture(
-        charts.time_plot(f"{named.capitalize()}, live, by {view.product.time.word}", days, lines, target.at_most)
-    )
+    named = task_of(view.product).called(target.metric).replace("_", " ").capitalize()
+    title = f"{named}, live, by {view.product.time.word}"
+    return picture(charts.time_plot(title, days, charts.live_lines(shown[target.metric]), target.at_most))
 
 
 def _drift_picture(distances: pd.DataFrame) -> dg.MetadataValue:

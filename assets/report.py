@@ -48,9 +48,9 @@ def report_assets(product: Product) -> list[dg.AssetsDefinition]:
         return stage.result(
             "health_report",
             {
+                "verdict": f"{summary['state'].capitalize()}: {summary['sentence']}",
                 "by_day": picture(*by_day),
                 **summary["numbers"],
-                "verdict": f"{summary['state'].capitalize()}: {summary['sentence']}",
                 "page": dg.MetadataValue.path(str(folder / f"{view.day}.html")),
                 "all_days": dg.MetadataValue.path(str(folder / "index.html")),
             },

@@ -47,10 +47,8 @@ def numbers_of(view: AsOf) -> dict[str, float]:
 
 def draw(summaries: Mapping[date, Mapping[str, Any]], product: Product) -> list[Chart]:
     """The numbers of each day by day, a chart for each unit; days of an earlier release have none, and a chart without any is left out."""
-    days, units = (
-        sorted(summaries),
-        {"loss": task_of(product).words.loss.capitalize(), "currency": product.decision.currency.capitalize()},
-    )
+    days = sorted(summaries)
+    units = {"loss": task_of(product).words.loss.capitalize(), "currency": product.decision.currency.capitalize()}
     table = pd.DataFrame([summaries[day].get("numbers", {}) for day in days], pd.DatetimeIndex(days)).astype("float64")
     charts = []
     for title, names in PLOTS.items():

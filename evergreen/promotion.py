@@ -130,7 +130,7 @@ def effective_from(day: date, scored_days: list[date], time: Time) -> date:
     Where rows are predicted whole periods before their events (`predict_before`), it is the first whose rows are predicted after `day`.
     """
     periods, early = Periods.of(time), time.predict_before // shortest(time.cadence)
-    return max(periods.after(day, 1 + early), *map(periods.after, [day, *scored_days]))
+    return max([periods.after(day, 1 + early), *map(periods.after, scored_days)])
 
 
 def serving_after(

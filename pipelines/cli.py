@@ -141,17 +141,11 @@ def _home() -> "Home":
 
 
 def main() -> None:
-    """The entry point: an error that Evergreen raised on purpose, or a place that cannot be used, is shown as its message alone."""
+    """The entry point: an error that Evergreen raised on purpose is shown as its message alone."""
     try:
         app()
     except EvergreenError as problem:
         print(f"evergreen: {problem}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as problem:
-        if not str(problem.filename).startswith(str(places.home())):
-            raise
-        way_out = "EVERGREEN_HOME has to be a folder that can be written, on a disk with room"
-        print(f"evergreen: {problem.filename}: {problem.strerror}; {way_out}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("evergreen: stopped; the same command goes on from here", file=sys.stderr)

@@ -26,8 +26,15 @@ INTERRUPTED = "the process was stopped in the middle of this run; the next repla
 
 
 def prepare_home() -> None:
-    """Make the home, and the Dagster folder in it with the shipped settings; point DAGSTER_HOME there."""
-    os.environ["DAGSTER_HOME"] = str(settings.write_settings())
+    """Make the home, and the Dagster folder in it with the shipped settings; point DAGSTER_HOME there.
+
+    Raises EvergreenError where they cannot be written.
+    """
+    try:
+        os.environ["DAGSTER_HOME"] = str(settings.write_settings())
+    except OSError as problem:
+        way_out = "EVERGREEN_HOME has to be a folder that can be written, on a disk with room"
+        raise EvergreenError(f"{problem.filename}: {problem.strerror}; {way_out}") from None
     os.environ["EVERGREEN_HOME"] = str(places.home())
 
 

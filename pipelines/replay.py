@@ -26,7 +26,14 @@ from evergreen.sources import import_function
 from evergreen.timeline import server_name
 from pipelines import places, tags
 from pipelines.failures import RunFailed, explain_failure
-from pipelines.instance import close_interrupted_runs, days_left, opened_instance, refuse_daemon, succeeded
+from pipelines.instance import (
+    close_interrupted_runs,
+    days_left,
+    opened_instance,
+    prepare_home,
+    refuse_daemon,
+    succeeded,
+)
 from pipelines.jobs import daily_name, retrain_name, rollback_name
 from pipelines.registry import Registry
 from pipelines.resources import Home
@@ -214,6 +221,7 @@ def deliver_sample(product: Product) -> int:
     source = product.source
     if not isinstance(source, FilesSource | TableSource) or source.sample is None:
         return 0
+    prepare_home()
     return int(import_function(source.sample)(*[str(places.home() / place) for place in source.places]))
 
 
