@@ -167,31 +167,26 @@ def clean_judge(evidence: Evidence, product: Product) -> Gate:
 
 
 def beats_baseline(evidence: Evidence, product: Product) -> Gate:
-    """A first model's mean daily loss lies under both baselines'; a later one's is not proven over them.
+    """Nothing ships that does not beat both baselines, a refresh no more than a first model.
 
-    Whoever refuses a first model lets the baseline serve. Whoever refuses a later one lets the champion serve, whether that beats the
-    baseline or not: the comparison with the champion is then the one that matters.
+    The mean daily loss decides; the interval of the daily differences to the nearer baseline says how sure that is.
     """
-    if (missing := _missing(evidence, product, 2 if evidence.has_champion else 1)) is not None:
+    if (missing := _missing(evidence, product, 2)) is not None:
         return Gate("beats_baseline", "hard", "not enough evidence", missing)
     days = by_day(evidence.card, "log_loss")
     means = days.mean()
-    nearest = min("baseline", "prior", key=lambda name: means[name])
-    bound = float(means[nearest])
+    nearer = "baseline" if means["baseline"] < means["prior"] else "prior"
     interval = mean_interval(
-        (days.candidate - days[nearest]).to_list(), product.gates.confidence, unit=product.time.block
+        (days.candidate - days[nearer]).to_list(), product.gates.confidence, unit=product.time.block
     )
-    under = means["candidate"] < bound
-    proven = evidence.has_champion and interval is not None and interval.low > 0
-    verdict: Verdict = "pass" if under or (evidence.has_champion and not proven) else "fail"
-    relation = "under both" if under else "not under both"
+    assert interval is not None, "two days were asked for"
+    verdict: Verdict = "pass" if interval.mean < 0 else "fail"
+    relation = "under" if verdict == "pass" else "not under"
     sentence = (
-        f"{_loss(product).capitalize()} {means['candidate']:.4f} is {relation} the {BASELINES[product.baseline.kind]} baseline's "
-        f"{means['baseline']:.4f} and the prior's {means['prior']:.4f}"
+        f"{_loss(product).capitalize()} {means['candidate']:.4f} is {relation} both the {BASELINES[product.baseline.kind]} baseline's "
+        f"{means['baseline']:.4f} and the prior's {means['prior']:.4f}; it differs from the nearer by {interval}."
     )
-    if evidence.has_champion and not under:
-        sentence += f", {'proven' if proven else 'not proven'} over the nearer (differs by {interval})"
-    return Gate("beats_baseline", "hard", verdict, f"{sentence}.", value=float(means["candidate"]), bound=bound)
+    return _measured("beats_baseline", "hard", verdict, sentence, interval, 0.0)
 
 
 def against_prior(evidence: Evidence, product: Product) -> Gate:
