@@ -27,8 +27,13 @@ STEPS = {
     "costs .002 to .01": (0.002, 0.01),
     "costs more than .01": (0.01, np.inf),
 }
-COMPARED = ("shipped", "without ranking, baseline as a point (0.2.0)", "always")
-UNDER_FIRE = (*COMPARED, "shipped, ranking by the mean", "refuse proven harm (t)")
+COMPARED = ("shipped", "without ranking (0.2.0)", "always")
+UNDER_FIRE = (
+    *COMPARED,
+    "shipped, baselines on proof (0.6.0)",
+    "shipped, ranking by the mean",
+    "refuse proven harm (t)",
+)
 RESAMPLED = 400
 
 
@@ -42,7 +47,8 @@ def decided(court: Court, window: int, every: int) -> list[dict]:
     """One line for each candidate and decision: the case, and what the candidate is worth on the next week and the next three.
 
     `cost` is the AUC that the sabotage costs against the honest candidate, `harm` what promoting costs against the champion,
-    a week older than the candidate; `cost_3` and `harm_3` over three weeks.
+    a week older than the candidate; `over` the log-loss by which it lies over the nearer baseline; `cost_3`, `harm_3` and `over_3` over
+    three weeks.
     """
     lines = []
     for cutoff in cutoffs(window, every):
@@ -81,8 +87,16 @@ def _line(court: Court, window: int, kind: str, candidate: Model, champion: Mode
             "cost_3": auc[3][2] - auc[3][0],
             "harm": auc[1][1] - auc[1][0],
             "harm_3": auc[3][1] - auc[3][0],
+            "over": _over_baselines(court, candidate, decision, 1),
+            "over_3": _over_baselines(court, candidate, decision, 3),
         }
     ]
+
+
+def _over_baselines(court: Court, candidate: Model, decision: pd.Timestamp, weeks: int) -> float:
+    """The pooled log-loss of the weeks after the decision, the candidate's less the nearer baseline's, trained as far."""
+    rivals = [court.log_loss(Model(recipe, candidate.cutoff), decision, weeks) for recipe in ("linear", "")]
+    return court.log_loss(candidate, decision, weeks) - min(rivals)
 
 
 def _auc(court: Court, model: Model, decision: pd.Timestamp, weeks: int) -> float:
@@ -124,7 +138,10 @@ def kinds_table(lines: list[dict], court: Court) -> pd.DataFrame:
 
 
 def refresh_table(weekly: list[dict], lines: list[dict], court: Court) -> pd.DataFrame:
-    """How often a good refresh is refused (not worse than the champion on the next week, or over three), and a bad one promoted."""
+    """How often a good refresh is refused (not worse than the champion on the next week, or over three), and a bad one promoted.
+
+    Of those that are good, some are no better than a baseline in these weeks: without them in the next columns.
+    """
     made = {}
     for name, rule in RULES.items():
         honest = [
@@ -134,6 +151,13 @@ def refresh_table(weekly: list[dict], lines: list[dict], court: Court) -> pd.Dat
         made[name] = {
             "good next week, refused": rate(not p for line, p in honest if line["harm"] <= 0),
             "good over 3 weeks, refused": rate(not p for line, p in honest if line["harm_3"] <= 0),
+            "and under the baselines, refused": rate(
+                not p for line, p in honest if line["harm"] <= 0 and line["over"] < 0
+            ),
+            "over 3 weeks, and under them, refused": rate(
+                not p for line, p in honest if line["harm_3"] <= 0 and line["over_3"] < 0
+            ),
+            "over the baselines over 3 weeks, promoted": rate(p for line, p in honest if line["over_3"] >= 0),
             "worse over 3 weeks, promoted": rate(p for line, p in honest if line["harm_3"] > 0),
             "identical, promoted": rate(twins),
         }

@@ -60,5 +60,5 @@ if __name__ == "__main__":
     trials = Trials(scores_folder(given), given.share)
     show("refit risk", risk_table(trials, 8 if given.quick else 4), given.out)
     if not given.quick:
-        for rule in ("shipped", "without ranking"):
+        for rule in ("shipped", "always"):
             show(f"refit lives {rule}", lives_table(Court(trials), rule), given.out)

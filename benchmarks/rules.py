@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from trials import DAY, FIRST, WEEK, Trials
+from trials import DAY, END, FIRST, WEEK, Trials
 
 from evergreen import gates
 from evergreen.config import Product
@@ -79,6 +79,11 @@ class Court:
         loss = [self._losses(model, rows, first, last) for model in (candidate, champion)]
         return Case(evidence, self._told(evidence, candidate), loss[0] - loss[1], rows.day.to_numpy())
 
+    def log_loss(self, model: Model, decision: pd.Timestamp, weeks: int) -> float:
+        """Pooled over the rows of the weeks after a decision."""
+        first, last = decision + DAY, min(decision + weeks * WEEK, END)
+        return float(self._losses(model, self.trials.between(first, last), first, last).mean())
+
     def _told(self, evidence: gates.Evidence, candidate: Model) -> gates.Evidence:
         if not candidate.sabotage:
             return evidence
@@ -127,9 +132,12 @@ def always(case: Case, product: Product) -> bool:
     return True
 
 
-def point_baseline(case: Case, product: Product) -> bool:
-    means = by_day(case.evidence.card, "log_loss").mean()
-    return bool(means["candidate"] < min(means["baseline"], means["prior"]))
+def baselines_on_proof(case: Case, product: Product) -> bool:
+    """Beside a champion, only what is proven over the nearer baseline is refused."""
+    days = by_day(case.evidence.card, "log_loss")
+    nearer = days[["baseline", "prior"]].mean().idxmin()
+    interval = mean_interval((days.candidate - days[nearer]).to_list(), product.gates.confidence)
+    return interval is not None and interval.low <= 0
 
 
 def ranking_half_way(case: Case, product: Product) -> bool:
@@ -178,10 +186,10 @@ RULES: dict[str, Rule] = {
     "shipped, ranking at 90%": shipped_but(ranking=ranking_excluded_at(0.9)),
     "shipped, ranking at 97.5%": shipped_but(ranking=ranking_excluded_at(0.975)),
     "shipped, ranking by the mean": shipped_but(ranking=ranking_half_way),
-    "shipped, baseline as a point": shipped_but(beats_baseline=point_baseline),
+    "shipped, baselines on proof (0.6.0)": shipped_but(beats_baseline=baselines_on_proof),
     "ranking alone": lambda case, product: gates.ranking(case.evidence, product).verdict == "pass",
-    "without ranking": shipped_but(ranking=always),
-    "without ranking, baseline as a point (0.2.0)": shipped_but(ranking=always, beats_baseline=point_baseline),
+    "without ranking (0.2.0)": shipped_but(ranking=always),
+    "without ranking, baselines on proof": shipped_but(ranking=always, beats_baseline=baselines_on_proof),
     "always": always,
     "never": lambda *_: False,
     "refuse proven harm (t)": no_harm_by_t,
