@@ -1,6 +1,7 @@
 """Training: a manifest of mature rows, the baselines that must be beaten, the candidate, and what ships in its place."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -14,11 +15,25 @@ from evergreen.golden import golden_key
 from evergreen.ledger import Entry
 from evergreen.promotion import decide, refuse_changed_rows, refuse_older_day
 from evergreen.training import read_manifest_rows, training_manifest
+from pipelines import places
 from pipelines.registry import Registry, TrainingRun
 from pipelines.resources import Home, git_commit
 
 LOGGED = ("log_loss", "roc_auc", "accuracy", "mae", "rmse")
 """Measures on the training rows, as far as the task has them."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training that a retrain asks for: `model` fitted to the rows of `manifest`, as a candidate, baseline or refit (`role`), for a
+    decision and in a Dagster run."""
+
+    view: AsOf
+    manifest: dict[str, Any]
+    role: str
+    model: Model
+    decision: str
+    dagster_run: str
 
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -54,7 +69,7 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
             record = view.store.read_document(f"{role}_model", view.day)
         else:
             made = view.store.read_document("training_set", view.day)
-            record = _fitted(view, made, registry, role, model, decision, context.run.run_id)
+            record = _fitted(Training(view, made, role, model, decision, context.run.run_id), registry)
         return shown(registry, role, record)
 
     def shown(registry: Registry, role: str, record: dict[str, Any]) -> dg.MaterializeResult:
@@ -126,17 +141,15 @@ def _decided(entries: list[Entry], decision: str, made: dict[str, Any]) -> bool:
     return True
 
 
-def _fitted(
-    view: AsOf, made: dict[str, Any], registry: Registry, role: str, model: Model, decision: str, dagster_run: str
-) -> dict[str, Any]:
+def _fitted(training: Training, registry: Registry) -> dict[str, Any]:
     """The record of a trained and registered version; one that this very manifest and recipe gave before is returned as it is."""
-    name = f"{role}_model"
-    if view.store.document_path(name, view.day).exists():
-        record = view.store.read_document(name, view.day)
-        if (record["training_digest"], record["recipe"]) == (made["digest"], view.product.recipe):
+    store, day, name = training.view.store, training.view.day, f"{training.role}_model"
+    if store.document_path(name, day).exists():
+        record = store.read_document(name, day)
+        if (record["training_digest"], record["recipe"]) == (training.manifest["digest"], training.view.product.recipe):
             return record
-    record = _train(view, made, registry, role, model, decision, dagster_run)
-    view.store.write_document(name, view.day, record)
+    record = _train(training, registry)
+    store.write_document(name, day, record)
     return record
 
 
@@ -146,7 +159,7 @@ def _refitted(view: AsOf, registry: Registry, decision: str, dagster_run: str) -
     made, report = store.read_document("training_set", view.day), store.read_document("evaluation_report", view.day)
     if not made["refit"] or decide(judge(evidence_of(report, made), product)).outcome != "promoted":
         return None
-    record = _fitted(view, made["refit"], registry, "refit", product.training.model, decision, dagster_run)
+    record = _fitted(Training(view, made["refit"], "refit", product.training.model, decision, dagster_run), registry)
     rows = read_manifest_rows(view, store.read_document("evaluation_set", view.day))
     record |= {"file": registry.examine(product, record, rows)}
     store.write_document("refit_model", view.day, record)
@@ -167,70 +180,63 @@ def _log_twin(registry: Registry, twin: dict[str, Any], report: dict[str, Any], 
     registry.log_evaluation(record["run_id"], numbers, tags, {})
 
 
-def _train(
-    view: AsOf, made: dict[str, Any], registry: Registry, role: str, model: Model, decision: str, dagster_run: str
-) -> dict[str, Any]:
+def _train(training: Training, registry: Registry) -> dict[str, Any]:
     from evergreen import models
     from evergreen.evaluation import summarize
     from evergreen.trust import packages_of
-    from pipelines import places
 
-    product, packages = view.product, packages_of(model)
-    rows = read_manifest_rows(view, made)
+    product, model, made = training.view.product, training.model, training.manifest
+    rows = read_manifest_rows(training.view, made)
     began = time.perf_counter()
     pipeline = models.fit(model, product.features, product.training.seed, rows, product.target)
-    fit_seconds = time.perf_counter() - began
+    fit_seconds = round(time.perf_counter() - began, 3)
     inside = summarize(rows, models.predict(pipeline, rows), product)
-    shares = models.importances(pipeline, product.features, rows)
-    identity = {
+    record = {
         "recipe": product.recipe,
         "training_digest": made["digest"],
         "config": product.digest,
         "commit": git_commit(),
-    }
-    logged = registry.log(
-        TrainingRun(
-            product.name,
-            decision,
-            role,
-            parameters={
-                **model.model_dump(exclude={"function": {"source"}}),
-                "seed": product.training.seed,
-                "window": str(product.training.window),
-                "features": len(shares),
-            },
-            metrics={
-                "training_rows": made["rows"],
-                **{f"training_{name}": inside[name] for name in LOGGED if inside.get(name) is not None},
-                "fit_seconds": fit_seconds,
-            },
-            tags={
-                "evergreen.recipe": identity["recipe"],
-                "evergreen.training_digest": identity["training_digest"],
-                "evergreen.config": identity["config"],
-                "mlflow.source.git.commit": identity["commit"],
-                "evergreen.as_of": str(view.day),
-                "evergreen.trained_through": made["last_day"],
-                "evergreen.dagster_run": dagster_run,
-                "mlflow.note.content": f"Trained for {decision} by {places.dagster_url()}/runs/{dagster_run}",
-            },
-            pictures={"importances.svg": charts.as_file(charts.importances(shares))},
-            packages=packages,
-        ),
-        pipeline,
-        rows[product.features.names].head(5),
-    )
-    return {
-        **logged,
-        **identity,
-        "packages": packages,
-        "role": role,
-        "as_of": str(view.day),
+        "packages": packages_of(model),
+        "role": training.role,
+        "as_of": str(training.view.day),
         "trained_through": made["last_day"],
         "rows": made["rows"],
         "base_rate": made["base_rate"],
         "log_loss": inside["log_loss"],
         "roc_auc": inside["roc_auc"],
-        "fit_seconds": round(fit_seconds, 3),
-        "importances": shares,
+        "fit_seconds": fit_seconds,
+        "importances": models.importances(pipeline, product.features, rows),
     }
+    measured = {f"training_{name}": inside[name] for name in LOGGED if inside.get(name) is not None}
+    logged = registry.log(_training_run(training, record, measured), pipeline, rows[product.features.names].head(5))
+    return {**logged, **record}
+
+
+def _training_run(training: Training, record: dict[str, Any], measured: dict[str, float]) -> TrainingRun:
+    """What MLflow is told of a training, from its record and what was `measured` on the training rows."""
+    settings, shares = training.view.product.training, record["importances"]
+    run_url = f"{places.dagster_url()}/runs/{training.dagster_run}"
+    return TrainingRun(
+        training.view.product.name,
+        training.decision,
+        training.role,
+        parameters={
+            **training.model.model_dump(exclude={"function": {"source"}}),
+            "seed": settings.seed,
+            "window": str(settings.window),
+            "features": len(shares),
+        },
+        metrics={"training_rows": record["rows"], **measured, "fit_seconds": record["fit_seconds"]},
+        tags={
+            "evergreen.recipe": record["recipe"],
+            "evergreen.training_digest": record["training_digest"],
+            "evergreen.config": record["config"],
+            "mlflow.source.git.commit": record["commit"],
+            "evergreen.as_of": record["as_of"],
+            "evergreen.trained_through": record["trained_through"],
+            "evergreen.dagster_run": training.dagster_run,
+            "mlflow.note.content": f"Trained for {training.decision} by {run_url}",
+        },
+        pictures={"importances.svg": charts.as_file(charts.importances(shares))},
+        packages=record["packages"],
+    )

@@ -15,7 +15,7 @@ COLUMNS = ["id", "day", "label", "score", "version", "log_loss", "standing"]
 
 
 def confident_errors(view: AsOf, mature: MatureRows) -> pd.DataFrame:
-    """The served rows on which the decision was wrong and the score far from the label, newest first.
+    """The served rows whose score decides wrongly, at today's costs, and lies far from the label, newest first.
 
     Columns COLUMNS; `score` is the confidence in the decided class where there are several; `standing` is CASE, DUPLICATE (a newer
     one has the same features) or OVER_THE_CAP. Empty where the product keeps no cases. The heuristic's answers are nobody's error.
