@@ -1,6 +1,7 @@
 """Scoring: every row of the day is answered by the ladder, and says by whom."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -12,8 +13,9 @@ from evergreen import wide
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
-from evergreen.scoring import ask_models, keep_answers, predictions_in_parts, score_by_ladder
-from evergreen.tasks import Floats, task_of
+from evergreen.scoring import Predict, ask_models, keep_answers, predictions_in_parts, score_by_ladder
+from evergreen.storage import Store
+from evergreen.tasks import Floats, Task, task_of
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
@@ -71,28 +73,14 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         batch = store.parts("batch", day)
         entry = serving_as_of(home.promotions(product).entries(), day)
         serving = entry["serving"] if entry else {}
-
-        def predict(record: dict[str, Any], rows_in_parts: wide.Parts) -> Floats:
-            from evergreen import models
-
-            recipe, model = recorded_recipe(store, record), registry.load(product.name, record)
-            return np.concatenate(
-                [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in rows_in_parts]
-            )
-
         task = task_of(product)
-        answers = ask_models(batch, serving, predict, product)
+        answers = ask_models(batch, serving, predictor(store, registry, product, day), product)
         scored = score_by_ladder(batch, serving, answers, product)
         yardsticks = {name: answers[serving[name]["version"]][0] if serving.get(name) else None for name in YARDSTICKS}
-        answered = wide.ById(store.read("predictions", day)) if store.path("predictions", day).exists() else None
-        head, told, served_by = entry["digest"] if entry else None, [], dict[str, None]()
-        with store.writing("predictions", day) as written:
-            for made in predictions_in_parts(batch, scored, yardsticks, product, head):
-                kept = made if answered is None else keep_answers(made, answered.of(made.id))
-                written.add(kept)
-                told.append(kept[[*task.columns(), "action", "rule"]])
-                served_by |= dict.fromkeys(kept.served_by.unique())
-        made = pd.concat(told)
+        head = entry["digest"] if entry else None
+        made, served_by, digest = _write(
+            store, day, predictions_in_parts(batch, scored, yardsticks, product, head), task
+        )
         if problem := registry.follow(product.name, serving_now(home.promotions(product).entries())):
             context.log.warning(problem)
         yield stage.result(
@@ -104,29 +92,58 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
                 "rules": _rules(made),
                 **task.of_day(made),
                 "ledger_entry": entry["key"] if entry else "none yet",
-                "digest": str(written.digest),
+                "digest": digest,
                 **({"mlflow": dg.MetadataValue.url(registry.run_url(scored.record))} if scored.record else {}),
             },
         )
-        key = stage.key("predictions")
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name="fully_scored",
-            passed=bool(made[task.columns()].notna().all(axis=None)) and len(made) == len(batch),
-        )
-        failures = table([{"failure": failure} for failure in scored.failures])
         for version, (_, failure) in answers.items():
             if failure:
                 context.log.warning(f"version {version}: {failure}")
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name="no_rung_failed",
-            passed=not scored.failures,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"failures": failures},
-        )
+        complete = bool(made[task.columns()].notna().all(axis=None)) and len(made) == len(batch)
+        yield from _checks(stage.key("predictions"), complete, scored.failures)
 
     return [predictions]
+
+
+def predictor(store: Store, registry: Registry, product: Product, day: date) -> Predict:
+    """How a recorded version answers the day's rows: the model of its digest, on the features of the recipe that it was trained by."""
+
+    def predict(record: dict[str, Any], rows_in_parts: wide.Parts) -> Floats:
+        from evergreen import models
+
+        recipe, model = recorded_recipe(store, record), registry.load(product.name, record)
+        return np.concatenate(
+            [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in rows_in_parts]
+        )
+
+    return predict
+
+
+def _write(store: Store, day: date, parts: Iterable[pd.DataFrame], task: Task) -> tuple[pd.DataFrame, list[str], str]:
+    """Write the day's predictions; rows that were answered before keep their answers.
+
+    Returns scores, `action` and `rule` of every row, the rungs that answered, and the table's digest.
+    """
+    answered = wide.ById(store.read("predictions", day)) if store.path("predictions", day).exists() else None
+    told, served_by = [], dict[str, None]()
+    with store.writing("predictions", day) as written:
+        for made in parts:
+            kept = made if answered is None else keep_answers(made, answered.of(made.id))
+            written.add(kept)
+            told.append(kept[[*task.columns(), "action", "rule"]])
+            served_by |= dict.fromkeys(kept.served_by.unique())
+    return pd.concat(told), list(served_by), str(written.digest)
+
+
+def _checks(predictions: dg.AssetKey, complete: bool, failures: Sequence[str]) -> Iterator[dg.AssetCheckResult]:
+    yield dg.AssetCheckResult(asset_key=predictions, check_name="fully_scored", passed=complete)
+    yield dg.AssetCheckResult(
+        asset_key=predictions,
+        check_name="no_rung_failed",
+        passed=not failures,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"failures": table([{"failure": failure} for failure in failures])},
+    )
 
 
 def _rules(made: pd.DataFrame) -> dg.MetadataValue:

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
+from assets.scoring import predictor
 from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen import wide
 from evergreen.config import Product
@@ -15,7 +15,7 @@ from evergreen.recipes import recorded_recipe, with_features_of
 from evergreen.scoring import Answer, try_model
 from evergreen.shadow import TABLE, decide, end, in_shadow, judge, scores_table, trial
 from evergreen.storage import Store
-from evergreen.tasks import Floats, task_of
+from evergreen.tasks import task_of
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
@@ -100,18 +100,8 @@ def _ask(
     store: Store, registry: Registry, record: dict[str, Any], batch: wide.Parts, product: Product, day: date
 ) -> tuple[Answer, float | None]:
     """What a version says of a day, and how long one row takes; None where it failed, or there is no row."""
-
-    def predict(record: dict[str, Any], parts: wide.Parts) -> Floats:
-        from evergreen import models
-
-        model = registry.load(product.name, record)
-        return np.concatenate([models.predict(model, fed(rows)) for rows in parts])
-
-    def fed(rows: Any) -> Any:
-        return with_features_of(recorded_recipe(store, record), rows, store, [day])
-
-    answer = try_model(record, batch, predict, product)
+    answer = try_model(record, batch, predictor(store, registry, product, day), product)
     if answer[0] is None:
         return answer, None
-    model, some = registry.load(product.name, record), next(iter(batch))
-    return answer, one_row_p99(model, fed(some), product.service_levels.scoring_latency_p99)
+    some = with_features_of(recorded_recipe(store, record), next(iter(batch)), store, [day])
+    return answer, one_row_p99(registry.load(product.name, record), some, product.service_levels.scoring_latency_p99)
