@@ -2,20 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any
+from functools import partial
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
 from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen import wide
 from evergreen.config import Product
 from evergreen.promotion import serving_as_of, serving_now
-from evergreen.recipes import recorded_recipe, with_features_of
-from evergreen.scoring import Predict, ask_models, keep_answers, predictions_in_parts, score_by_ladder
+from evergreen.scoring import ask_models, keep_answers, predictions_in_parts, predictor, score_by_ladder
 from evergreen.storage import Store
-from evergreen.tasks import Floats, Task, task_of
+from evergreen.tasks import Task, task_of
 from pipelines.registry import Registry
 from pipelines.resources import Home
 
@@ -74,7 +72,7 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         entry = serving_as_of(home.promotions(product).entries(), day)
         serving = entry["serving"] if entry else {}
         task = task_of(product)
-        answers = ask_models(batch, serving, predictor(store, registry, product, day), product)
+        answers = ask_models(batch, serving, predictor(store, partial(registry.load, product.name), day), product)
         scored = score_by_ladder(batch, serving, answers, product)
         yardsticks = {name: answers[serving[name]["version"]][0] if serving.get(name) else None for name in YARDSTICKS}
         head = entry["digest"] if entry else None
@@ -103,20 +101,6 @@ def scoring_assets(product: Product) -> list[dg.AssetsDefinition]:
         yield from _checks(stage.key("predictions"), complete, scored.failures)
 
     return [predictions]
-
-
-def predictor(store: Store, registry: Registry, product: Product, day: date) -> Predict:
-    """How a recorded version answers the day's rows: the model of its digest, on the features of the recipe that it was trained by."""
-
-    def predict(record: dict[str, Any], rows_in_parts: wide.Parts) -> Floats:
-        from evergreen import models
-
-        recipe, model = recorded_recipe(store, record), registry.load(product.name, record)
-        return np.concatenate(
-            [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in rows_in_parts]
-        )
-
-    return predict
 
 
 def _write(store: Store, day: date, parts: Iterable[pd.DataFrame], task: Task) -> tuple[pd.DataFrame, list[str], str]:

@@ -1,18 +1,18 @@
 """Shadow: a candidate that passed the gates scores beside the champion, and the day on which its trial ends is recorded."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from assets.scoring import predictor
 from assets.stage import ROW_COUNT, Columns, Stage, table
 from evergreen import wide
 from evergreen.config import Product
 from evergreen.latency import one_row_p99
 from evergreen.promotion import in_effect, sentence, serving_now
 from evergreen.recipes import recorded_recipe, with_features_of
-from evergreen.scoring import Answer, try_model
+from evergreen.scoring import Answer, predictor, try_model
 from evergreen.shadow import TABLE, decide, end, in_shadow, judge, scores_table, trial
 from evergreen.storage import Store
 from evergreen.tasks import task_of
@@ -100,7 +100,7 @@ def _ask(
     store: Store, registry: Registry, record: dict[str, Any], batch: wide.Parts, product: Product, day: date
 ) -> tuple[Answer, float | None]:
     """What a version says of a day, and how long one row takes; None where it failed, or there is no row."""
-    answer = try_model(record, batch, predictor(store, registry, product, day), product)
+    answer = try_model(record, batch, predictor(store, partial(registry.load, product.name), day), product)
     if answer[0] is None:
         return answer, None
     some = with_features_of(recorded_recipe(store, record), next(iter(batch)), store, [day])

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from evergreen.heuristics import answer_by_rules
 from evergreen.labeling import due_times
 from evergreen.ladder import HEURISTIC, NO_VERSION, standing
 from evergreen.promotion import ROLES
+from evergreen.recipes import recorded_recipe, with_features_of
+from evergreen.storage import Store
 from evergreen.tasks import Floats, task_of
 
 Table = pd.DataFrame | wide.Parts
@@ -37,6 +39,21 @@ class Scored:
     record: dict[str, Any] | None
     failures: list[str] = field(default_factory=list)
     rules: list[str] | None = None
+
+
+def predictor(store: Store, load: Callable[[dict[str, Any]], Any], day: date) -> Predict:
+    """How a recorded version answers the rows of a day: the model that `load` gives, on the features of the recipe that it was
+    trained by."""
+
+    def predict(record: dict[str, Any], rows_in_parts: wide.Parts) -> Floats:
+        from evergreen import models
+
+        recipe, model = recorded_recipe(store, record), load(record)
+        return np.concatenate(
+            [models.predict(model, with_features_of(recipe, rows, store, [day])) for rows in rows_in_parts]
+        )
+
+    return predict
 
 
 def ask_models(rows: Table, serving: dict[str, Any], predict: Predict, product: Product) -> dict[int, Answer]:
