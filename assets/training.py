@@ -10,6 +10,7 @@ from assets.stage import Stage
 from evergreen import charts
 from evergreen.as_of import AsOf
 from evergreen.config import Model, Product
+from evergreen.digests import digest_json
 from evergreen.gates import evidence_of, judge
 from evergreen.golden import golden_key
 from evergreen.ledger import Entry
@@ -34,6 +35,11 @@ class Training:
     model: Model
     decision: str
     dagster_run: str
+
+    @property
+    def model_digest(self) -> str:
+        """Of the declared estimator: a baseline is no part of the recipe."""
+        return digest_json(self.model.model_dump(mode="json", exclude={"threads"}))
 
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -146,7 +152,8 @@ def _fitted(training: Training, registry: Registry) -> dict[str, Any]:
     store, day, name = training.view.store, training.view.day, f"{training.role}_model"
     if store.document_path(name, day).exists():
         record = store.read_document(name, day)
-        if (record["training_digest"], record["recipe"]) == (training.manifest["digest"], training.view.product.recipe):
+        made_by = record["training_digest"], record["recipe"], record.get("model")
+        if made_by == (training.manifest["digest"], training.view.product.recipe, training.model_digest):
             return record
     record = _train(training, registry)
     store.write_document(name, day, record)
@@ -193,6 +200,7 @@ def _train(training: Training, registry: Registry) -> dict[str, Any]:
     inside = summarize(rows, models.predict(pipeline, rows), product)
     record = {
         "recipe": product.recipe,
+        "model": training.model_digest,
         "training_digest": made["digest"],
         "config": product.digest,
         "commit": git_commit(),
@@ -229,6 +237,7 @@ def _training_run(training: Training, record: dict[str, Any], measured: dict[str
         metrics={"training_rows": record["rows"], **measured, "fit_seconds": record["fit_seconds"]},
         tags={
             "evergreen.recipe": record["recipe"],
+            "evergreen.model": record["model"],
             "evergreen.training_digest": record["training_digest"],
             "evergreen.config": record["config"],
             "mlflow.source.git.commit": record["commit"],

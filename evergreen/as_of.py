@@ -11,7 +11,8 @@ from datetime import date
 import pandas as pd
 
 from evergreen import wide
-from evergreen.config import Product
+from evergreen.cadence import shortest
+from evergreen.config import Product, Time
 from evergreen.labeling import NEWS, UNMATCHED, Before, due_columns, due_times, latest_labels
 from evergreen.periods import Periods
 from evergreen.storage import Store
@@ -192,5 +193,19 @@ def first_decidable_day(product: Product) -> date:
 
 
 def first_served_day(product: Product) -> date:
-    """The first day that a model may serve: the one after `first_decidable_day`."""
-    return Periods.of(product.time).after(first_decidable_day(product))
+    """The first day that a model may serve: the one after `first_decidable_day`, or later where rows are predicted early."""
+    return first_predicted_after(first_decidable_day(product), product.time)
+
+
+def first_predicted_after(day: date, time: Time) -> date:
+    """The first period that a model of `day` may serve.
+
+    Where rows are predicted a period or more before their events (`predict_before`), it is the first whose rows are all predicted after
+    `day`. With less, the first hours of the next period are predicted before `day` ends, by at most `predict_before`.
+    """
+    periods = Periods.of(time)
+    first, known = periods.after(day), periods.ends(day)
+    if time.predict_before >= shortest(time.cadence):
+        while periods.begins(first) - time.predict_before < known:
+            first = periods.after(first)
+    return first

@@ -59,7 +59,7 @@ def check_against_data(product: Product, home: Path, now: datetime) -> list[Find
     if days and not sample.days:
         return _once(found) if any(finding.how == "wrong" for finding in found) else _unseen(found)
     found += [*_of_rows(sample, product), *_of_labels(sample, product), *_of_slices(sample, product)]
-    found += [*_of_history(product), *_of_table(product, source)]
+    found += [*_of_history(product), *_of_judging(product), *_of_table(product, source)]
     return _once(found)
 
 
@@ -185,6 +185,15 @@ def _of_history(product: Product) -> Iterator[Finding]:
             "wrong",
             f"the first decision would come on {first}, after the product's last {product.time.word}, {product.time.end}",
             "shorten training.at_least or evaluation.window",
+        )
+
+
+def _of_judging(product: Product) -> Iterator[Finding]:
+    if product.count(product.evaluation.window) < 2:
+        yield Finding(
+            "wrong",
+            f"one {product.time.block} judges, and a comparison needs two: nothing would ever be promoted",
+            f"evaluation.window: at least two {product.time.block}s",
         )
 
 

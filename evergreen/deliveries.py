@@ -55,5 +55,5 @@ def _compare(source: DailyFiles, store: Store, day: date, tried: Callable[[date]
     if not store.document_path("raw_batch", day).exists():
         return Arrival(day, "late", digest_json(now)) if tried(day) else None
     record = store.read_document("raw_batch", day)
-    read = {kind: record[kind]["sha256"] for kind in now}
+    read = {kind: record.get(kind, {}).get("sha256") for kind in now}
     return Arrival(day, "corrected", digest_json(now)) if read != now else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from evergreen.digests import digest_json
 from evergreen.errors import LedgerError
+from evergreen.files import sync_folder
 
 Entry = dict[str, Any]
 
@@ -68,13 +69,16 @@ class Ledger:
         return self.path.read_text(encoding="utf-8").split("\n")[:-1]
 
     def _write_line(self, line: str) -> None:
-        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+        new = not self.path.exists()
+        with self.path.open("w+b" if new else "r+b") as file:
             content = file.read()
             file.truncate(content.rfind(b"\n") + 1)
             file.seek(0, os.SEEK_END)
             file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if new:
+            sync_folder(self.path.parent)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -13,7 +13,8 @@ from datetime import date
 from itertools import takewhile
 from typing import Any
 
-from evergreen.cadence import parse_period, shortest
+from evergreen.as_of import first_predicted_after
+from evergreen.cadence import parse_period
 from evergreen.config import Time
 from evergreen.errors import LedgerError
 from evergreen.gates import Gate
@@ -60,7 +61,12 @@ def _rolled_back(entry: Entry) -> str:
 
 def _promoted(entry: Entry) -> str:
     version, before = entry["candidate"]["version"], entry["serving"]["previous"]
-    return f"version {version} " + (f"replaces version {before['version']}" if before else "is the first champion")
+    if before:
+        return f"version {version} replaces version {before['version']}"
+    known_before = _version(entry, "first") not in (None, version)
+    return f"version {version} is " + (
+        "champion, where there was none any more" if known_before else "the first champion"
+    )
 
 
 def _not_promoted(entry: Entry) -> str:
@@ -125,12 +131,8 @@ def decision_id(product: str, day: date) -> str:
 
 
 def effective_from(day: date, scored_days: list[date], time: Time) -> date:
-    """The first period that a model of `day` may serve: one that is not scored yet, since what already happened is never rewritten.
-
-    Where rows are predicted whole periods before their events (`predict_before`), it is the first whose rows are predicted after `day`.
-    """
-    periods, early = Periods.of(time), time.predict_before // shortest(time.cadence)
-    return max([periods.after(day, 1 + early), *map(periods.after, scored_days)])
+    """The first period that a model of `day` may serve and that is not scored yet: what already happened is never rewritten."""
+    return max([first_predicted_after(day, time), *map(Periods.of(time).after, scored_days)])
 
 
 def serving_after(

@@ -28,9 +28,9 @@ class History:
 
     `excess`: by day (block), the champion's log-loss over its reference at promotion, whichever version it was then
     (`monitoring.daily_excess`). `champion_since`: the first period that the present champion serves, None without one. `drift`: the
-    importance-weighted PSI, None without a champion. `trained`: the as-of day on which the champion was trained, or where there is none
-    the newest baseline; None before the first decision. `asked_by_age`: as of when staleness last asked for a decision, None if it
-    never did. `decisions`: as-of days of earlier retrain decisions, in order.
+    importance-weighted PSI, None without a champion or enough rows. `trained`: the as-of day on which the champion was trained, or
+    where there is none the newest baseline; None before the first decision. `asked_by_age`: as of when staleness last asked for a
+    decision, None if it never did. `decisions`: as-of days of earlier retrain decisions, in order.
     """
 
     day: date
@@ -93,11 +93,19 @@ def history_of(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> History:
         day=view.day,
         excess=daily_excess(card, view.periods),
         champion_since=champion_since(entries),
-        drift=weighted_psi(view.store.read("drift", view.day)),
+        drift=_drift_felt(view),
         trained=parse_period(model["as_of"]) if model else None,
         asked_by_age=max((day for day, asking in decided.items() if "staleness" in asking), default=None),
         decisions=list(decided),
     )
+
+
+def _drift_felt(view: AsOf) -> float | None:
+    """The importance-weighted PSI; None without a champion, and of fewer rows than judge a slice: chance alone moves those by
+    about bins / rows."""
+    table = view.store.read("drift", view.day)
+    enough = len(table) and table.rows.max() >= view.product.evaluation.slice_rows_at_least
+    return weighted_psi(table) if enough else None
 
 
 def decide(history: History, product: Product) -> RetrainDecision:
@@ -165,9 +173,12 @@ def _performance(history: History, trigger: PerformanceTrigger, product: Product
     return Reading("performance", interval.mean, threshold, fired, evidence)
 
 
-def _drift(history: History, trigger: DriftTrigger, _: Product) -> Reading:
+def _drift(history: History, trigger: DriftTrigger, product: Product) -> Reading:
+    least = product.evaluation.slice_rows_at_least
     if history.drift is None:
-        return Reading("drift", None, trigger.psi, False, "not enough evidence (no champion to drift from)")
+        return Reading(
+            "drift", None, trigger.psi, False, f"not enough evidence (no champion, or under {least} rows of it)"
+        )
     return Reading(
         "drift", history.drift, trigger.psi, history.drift > trigger.psi, "importance-weighted PSI of the inputs"
     )

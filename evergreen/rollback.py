@@ -11,7 +11,7 @@ from typing import Any
 
 from evergreen.config import Product
 from evergreen.digests import digest_file
-from evergreen.errors import RollbackError, StorageError
+from evergreen.errors import ModelError, RollbackError, StorageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.periods import Periods
 from evergreen.promotion import ROLLED_BACK, WAITING, serving_now
@@ -154,5 +154,5 @@ def verify(store: Store, record: Record, fetch: Callable[[Record], None]) -> Non
         )
     try:
         recorded_recipe(store, record)
-    except StorageError as problem:
+    except (StorageError, ModelError) as problem:
         raise RollbackError(f"the features of version {version} are not known any more: {problem}") from None

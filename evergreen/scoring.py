@@ -81,7 +81,10 @@ def score_by_ladder(rows: Table, serving: dict[str, Any], answers: Mapping[int, 
 
 
 def try_model(record: dict[str, Any], rows: Table, predict: Predict, product: Product) -> Answer:
-    """Sound scores within the product's time limit, or None with what went wrong."""
+    """Sound scores within the product's time limit, or None with what went wrong; of no rows none are asked for."""
+    if not len(rows):
+        task = task_of(product)
+        return task.from_table(pd.DataFrame(columns=task.columns(), dtype="float64")), None
     try:
         scores = _within(product.service_levels.scoring_limit, lambda: predict(record, rows))
         task_of(product).check(scores, len(rows))

@@ -22,6 +22,7 @@ from evergreen import wide
 from evergreen.cadence import parse_period
 from evergreen.digests import FrameDigest
 from evergreen.errors import PartitionCorrupt, PartitionMissing
+from evergreen.files import sync_folder
 from evergreen.ledger import Ledger
 
 SMALL_FILE, SMALL_FILES = 2**17, 4096
@@ -49,11 +50,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
@@ -238,9 +235,9 @@ def _tables(paths: list[Path], table: str, columns: list[str] | None) -> Iterato
     for path in paths:
         held = _columns_of(path, columns)
         if columns is None and schema:
-            _schema_of(paths[0], schema, table, held.schema.names)
-        schema = schema or _schema_of(path, held.schema, table, columns)
-        _schema_of(path, held.schema, table, schema.names)
+            _schema_of(paths[0], schema, held.schema.names)
+        schema = schema or _schema_of(path, held.schema, columns)
+        _refuse_another_kind(path, _schema_of(path, held.schema, schema.names), schema, table)
         yield held if held.schema.equals(schema) else held.select(schema.names).cast(schema)
 
 
@@ -263,16 +260,29 @@ def _read(path: Path, columns: tuple[str, ...] | None) -> pa.Table:
         return file.read(columns, use_threads=False)
 
 
-def _schema_of(path: Path, held: pa.Schema, table: str, columns: list[str] | None) -> pa.Schema:
+def _schema_of(path: Path, held: pa.Schema, columns: list[str] | None) -> pa.Schema:
     """The types of these columns, or of all. A column that the partition lacks would be read as missing values: an error instead."""
     names = held.names if columns is None else columns
     absent = set(names).difference(held.names)
     if absent:
-        raise PartitionCorrupt(
-            f"{path} has no column {', '.join(sorted(absent))}: it was written under an older config, or by code that was "
-            f"edited since; evergreen backfill {path.parents[2].name} makes it again from the raw deliveries"
-        )
+        raise _outdated(path, f"has no column {', '.join(sorted(absent))}")
     return pa.schema([held.field(name) for name in names], held.metadata)
+
+
+def _refuse_another_kind(path: Path, held: pa.Schema, schema: pa.Schema, table: str) -> None:
+    """Numbers of a batch that were texts in another, or the reverse, would be turned into each other without a word."""
+    if table != "batch":
+        return
+    for field in schema:
+        if pa.types.is_floating(held.field(field.name).type) != pa.types.is_floating(field.type):
+            raise _outdated(path, f"has {field.name} in another kind than the days beside it")
+
+
+def _outdated(path: Path, what: str) -> PartitionCorrupt:
+    return PartitionCorrupt(
+        f"{path} {what}: it was written under an older config, or by code that was edited since; evergreen backfill "
+        f"{path.parents[2].name} makes it again from the raw deliveries"
+    )
 
 
 def _batches(paths: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -309,7 +319,10 @@ def _common_schema(paths: list[Path], table: str, columns: list[str] | None) -> 
     """The first partition's types of these columns, or of all columns that any has; each has to have them."""
     schemas = {path: pq.read_schema(path) for path in paths}
     names = columns or list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
-    first, *_ = [_schema_of(path, schema, table, names) for path, schema in schemas.items()]
+    found = {path: _schema_of(path, schema, names) for path, schema in schemas.items()}
+    first = next(iter(found.values()))
+    for path, schema in found.items():
+        _refuse_another_kind(path, schema, first, table)
     return first
 
 

@@ -25,8 +25,8 @@ COLUMNS_OF_IDENTITY = ["day", "label"]
 
 @dataclass(frozen=True)
 class Split:
-    """Whole days, of an hourly product with all their hours: `training` ends with `training[-1]`, `judging` follows; no day is in both.
-    `refit` is what would train if nothing had to judge: it ends with the last judging day."""
+    """Whole days, of an hourly product with those of their hours that are whole: `training` ends with `training[-1]`, `judging` follows;
+    no day is in both. `refit` is what would train if nothing had to judge: it ends with the last judging day."""
 
     training: list[date]
     judging: list[date]

@@ -231,11 +231,17 @@ def _parsed(times: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def _timing_reasons(typed: pd.DataFrame, product: Product, day: date) -> Reasons:
-    event = typed[product.time.event]
+    event, periods = typed[product.time.event], Periods.of(product.time)
     needed = [product.time.event, *([product.label.matures_at] if product.label.matures_at else [])]
     missing = [(int(row), f"{name}: missing") for name in needed for row in typed.index[typed[name].isna()]]
-    elsewhere = event.notna() & (Periods.of(product.time).holding(event) != pd.Timestamp(day))
+    elsewhere = event.notna() & (periods.holding(event) != pd.Timestamp(day))
     reasons = missing + [(int(row), f"{product.time.event}: not on {day}") for row in typed.index[elsewhere]]
+    if due := product.label.matures_at:
+        last = periods.ends(periods.after(day, periods.covering(product.label.matched_for)))
+        reasons += [
+            (int(row), f"{due}: later than label.matched_for reaches, so that no outcome would be matched to it")
+            for row in typed.index[typed[due] >= last]
+        ]
     for name in product.time.known_at:
         late = typed[name] > event - product.time.predict_before
         reasons += [(int(row), f"{name}: later than the moment of prediction") for row in typed.index[late]]

@@ -42,6 +42,8 @@ CANDIDATE = "candidate"
 """The alias of the newest candidate, which it keeps whatever is decided; it says nothing about who serves."""
 REQUIREMENTS = ["scikit-learn", "xgboost", "skops", "pandas"]
 """What it takes to read a model file, beside this repository: logged in the versions that wrote it."""
+MADE_BY = ("training_digest", "recipe", "model")
+"""Tags by which a version is known again that an interrupted attempt registered."""
 ALIASES = {role: role for role in (*ROLES, *WAITING.values())} | {"first": "never_retrained"}
 
 
@@ -75,7 +77,7 @@ class Registry(dg.ConfigurableResource):
         """Log a training run with its model, and register one version.
 
         Returns `version`, `run_id`, `experiment` and `digest` (SHA-256 of the model file). A version of the same decision,
-        role, training set and recipe that an interrupted attempt registered is returned instead of a second one. Raises
+        role, training set, recipe and model that an interrupted attempt registered is returned instead of a second one. Raises
         RegistryError where MLflow does not answer.
         """
         with self.connected() as client:
@@ -260,7 +262,7 @@ class Registry(dg.ConfigurableResource):
         same = [
             v
             for v in versions
-            if all(v.tags.get(name) == run.tags[name] for name in ("evergreen.training_digest", "evergreen.recipe"))
+            if all(v.tags.get(f"evergreen.{name}") == run.tags[f"evergreen.{name}"] for name in MADE_BY)
         ]
         if not same:
             return None

@@ -69,6 +69,17 @@ class Tick(dg.ScheduleEvaluationContext):
         return self._opened
 
 
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """An error of ours in a schedule or a sensor leaves as itself, and not as Dagster's with a trace."""
+    try:
+        yield
+    except dg.DagsterUserCodeExecutionError as problem:
+        if isinstance(problem.user_exception, EvergreenError):
+            raise problem.user_exception from None
+        raise
+
+
 @dataclass(frozen=True)
 class Replay:
     """One product's life on one instance."""
@@ -132,17 +143,21 @@ class Replay:
         return sorted(ticks, key=lambda tick: tick[0])
 
     def _schedule_requests(self, schedule: dg.ScheduleDefinition, moment: datetime) -> list[dg.RunRequest]:
-        with Tick(self.instance, moment, self.definitions.get_repository_def(), self.home) as context:
+        repository = self.definitions.get_repository_def()
+        with own_errors(), Tick(self.instance, moment, repository, self.home) as context:
             return list(schedule.evaluate_tick(context).run_requests or [])
 
     def _sensor_requests(self, name: str) -> list[dg.RunRequest]:
         sensor = self.definitions.resolve_sensor_def(name)
-        with dg.build_sensor_context(
-            self.instance,
-            repository_def=self.definitions.get_repository_def(),
-            resources={"home": self.home},
-            sensor_name=sensor.name,
-        ) as context:
+        with (
+            own_errors(),
+            dg.build_sensor_context(
+                self.instance,
+                repository_def=self.definitions.get_repository_def(),
+                resources={"home": self.home},
+                sensor_name=sensor.name,
+            ) as context,
+        ):
             return list(sensor.evaluate_tick(context).run_requests or [])
 
     def _carry_out(self, job: str, request: dg.RunRequest) -> list[str]:

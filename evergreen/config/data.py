@@ -18,6 +18,16 @@ RUNS_AT: dict[Cadence, str] = {
     "weekly": "30 2 * * 1",
     "monthly": "30 2 1 * *",
 }
+RESERVED = frozenset(
+    {
+        *("id", "day", "event_time", "matures_at", "label", "coverage", "reference", "rows", "slice", "scorer"),
+        *("action", "version", "served_by", "threshold", "rule"),
+        *("score", "score_baseline", "score_previous", "score_first"),
+        *("log_loss", "expected_cost", "squared_error", "calibration_gap"),
+    }
+)
+"""Columns that the loop puts beside a row's own: one of that name would be taken for the other."""
+SCORES_OF_CLASSES = "score__", "score_baseline__", "score_previous__", "score_first__"
 Period = Annotated[InstanceOf[date], PlainSerializer(str, when_used="json")]
 
 
@@ -178,6 +188,11 @@ class Features(Section):
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
         return self
+
+
+def is_reserved(column: str) -> bool:
+    """Whether a row may have no column of its own by that name."""
+    return column in RESERVED or column.startswith(SCORES_OF_CLASSES)
 
 
 class Bounds(Section):

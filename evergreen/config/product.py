@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from evergreen.config.data import Features, Label, Time, Validation
+from evergreen.config.data import Features, Label, Time, Validation, is_reserved
 from evergreen.config.decision import Decision, Heuristic, ServiceLevels
 from evergreen.config.learning import (
     Baseline,
@@ -84,6 +84,19 @@ class Product(Section):
         return self
 
     @model_validator(mode="after")
+    def columns_are_told_from_the_loops_own(self) -> "Product":
+        """The three that are what the loop calls by their name may be called so."""
+        own = {(self.id, "id"), (self.time.event, "event_time"), (self.label.matures_at, "matures_at")}
+        called = {name for name, loops in own if name == loops}
+        columns = {self.id, self.time.event, *self.features.names, *self.validation.columns} - called
+        if taken := sorted(filter(is_reserved, columns)):
+            raise ValueError(
+                f"{', '.join(taken)}: the loop has a column of that name itself, and would take one for the other: give it another "
+                "name in the table, the query, or the source's function"
+            )
+        return self
+
+    @model_validator(mode="after")
     def a_table_keeps_its_outcomes_apart(self) -> "Product":
         """What validation and features ask of events is no outcome, which a table would never deliver with them."""
         if not isinstance(self.source, TableSource):
@@ -128,10 +141,22 @@ class Product(Section):
         return self
 
     @model_validator(mode="after")
+    def intervals_can_be_had(self) -> "Product":
+        judged = {
+            "gates.change.days": self.gates.change.days,
+            "rollback.at_least": self.rollback.at_least,
+        }
+        for trigger in self.retraining.triggers:
+            if trigger.kind == "performance":
+                judged["retraining.triggers: performance: over"] = trigger.over
+        for where, span in judged.items():
+            if self.count(span) < 2:
+                raise ValueError(f"{where}: a comparison needs at least 2 {self.time.block}s")
+        return self
+
+    @model_validator(mode="after")
     def rollback_can_be_judged(self) -> "Product":
         least, over = self.count(self.rollback.at_least), self.count(self.rollback.over)
-        if least < 2:
-            raise ValueError(f"rollback.at_least: a comparison needs at least 2 {self.time.block}s")
         if over < least:
             raise ValueError(
                 f"rollback: over must not be shorter than at_least, or there are never enough {self.time.block}s"

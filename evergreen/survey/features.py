@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from evergreen.config.data import is_reserved
 from evergreen.survey.asked import Asked
 from evergreen.survey.columns import Column, named_like_id
 
@@ -46,6 +47,8 @@ def _why_not(column: Column, event: Column, asked: Asked) -> str | None:
         return f"tells rows apart, {column.why}" if column.kind == "identifier" else column.why
     if column.kind == "time" and column.written not in (None, event.written):
         return f"a time written otherwise than {event.name}"
+    if is_reserved(column.name):
+        return f"the loop has a column {column.name} itself: give it another name in the table to use it"
     if named_like_id(column.name) and column.values.nunique() > 50:
         return f"named like an id, {column.values.nunique():,} different values"
     return None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evergreen.as_of import AsOf, first_decidable_day
+from evergreen.as_of import AsOf, first_decidable_day, first_served_day
 from evergreen.errors import PartitionMissing
 from evergreen.storage import Store
 from tests.evergreen.builders import at, day, live_a_day, orders, returns, shop
@@ -198,6 +198,12 @@ def test_the_first_decidable_day_has_just_enough_whole_days(tmp_path, label, fir
 def test_with_a_maturity_column_the_first_decidable_day_is_the_start_plus_the_days_needed():
     product = shop({"label": {"matures_after": None, "matures_at": "due_at"}, "evaluation": {"window": "3d"}})
     assert first_decidable_day(product) == product.time.start + timedelta(days=5)
+
+
+def test_a_model_serves_first_where_all_rows_are_predicted_after_its_day():
+    assert first_served_day(shop()) == first_decidable_day(shop()) + timedelta(days=1)
+    early = shop({"time": {"predict_before": "2d"}})
+    assert first_served_day(early) == first_decidable_day(early) + timedelta(days=3)
 
 
 def test_golden_days_put_the_first_decidable_day_off_by_as_many():

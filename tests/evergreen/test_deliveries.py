@@ -68,6 +68,13 @@ def test_other_content_is_a_correction_of_that_day_alone(files, store):
     assert look(files, store).arrivals == [Arrival(day(2), "corrected", digest_json(files.fingerprint(day(2))))]
 
 
+def test_a_day_that_another_kind_of_source_gave_is_corrected_by_its_file(files, store):
+    deliver(files, 1)
+    store.write_document("raw_batch", day(1), {"function": "shop:read"})
+
+    assert [found.kind for found in look(files, store).arrivals] == ["corrected"]
+
+
 def test_the_same_content_again_is_no_correction(files, store):
     deliver(files, 2)
     read(files, store, 2)

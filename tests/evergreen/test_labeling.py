@@ -209,7 +209,11 @@ def test_old_news_that_is_delivered_late_takes_no_correction_back(known, label):
     [
         ({"matures_after": "36h"}, ["order_id", "ordered_at"], at(3, "00:00")),
         ({"matures_after": "0d"}, ["order_id", "ordered_at"], at(1)),
-        ({"matures_after": None, "matures_at": "due_at"}, ["order_id", "ordered_at", "due_at"], at(9)),
+        (
+            {"matures_after": None, "matures_at": "due_at", "matched_for": "9d"},
+            ["order_id", "ordered_at", "due_at"],
+            at(9),
+        ),
     ],
     ids=["a delay", "at once", "a column"],
 )

@@ -61,8 +61,9 @@ def test_a_decision_takes_effect_on_the_first_day_not_yet_scored(scored, first):
     assert effective_from(day(5), scored, shop().time) == first
 
 
-@pytest.mark.parametrize(("predict_before", "first"), [("23h", 6), ("1d", 7), ("47h", 7), ("2d", 8)])
+@pytest.mark.parametrize(("predict_before", "first"), [("23h", 6), ("1d", 7), ("36h", 8), ("47h", 8), ("2d", 8)])
 def test_what_is_predicted_days_ahead_is_predicted_by_what_was_known_then(predict_before, first):
+    """As of the 5th: rows of the 7th are predicted from noon of the 5th on where that is 36 hours ahead, before that day ends."""
     time = shop({"time": {"predict_before": predict_before}}).time
     assert effective_from(day(5), [day(5)], time) == day(first)
     assert effective_from(day(5), [day(12)], time) == day(13)
@@ -129,6 +130,8 @@ def test_without_a_decision_nobody_serves():
          "Promoted: version 9 replaces version 3; log-loss -0.0041 [-0.0102, +0.0020] against it; asked for by the schedule."),
         ("promoted", "comparison", "hand", {"champion": NEW, "previous": None},
          "Promoted: version 9 is the first champion; log-loss is under the baseline's; asked for by hand."),
+        ("promoted", "comparison", "schedule", {"champion": NEW, "previous": None, "first": FIRST},
+         "Promoted: version 9 is champion, where there was none any more; log-loss is under the baseline's; asked for by the schedule."),
         ("kept", "beats_baseline", "sensor: drift", {"champion": OLD, "previous": FIRST},
          "Kept: version 9 does not pass beats_baseline, version 3 stays champion; log-loss is under the baseline's; "
          "asked for by a trigger (drift)."),

@@ -33,6 +33,32 @@ def test_a_feature_that_left_the_product_file_is_read_for_the_model_that_needs_i
     assert found.amount.fillna(-1).to_list() == [2.0, 1.0, -1], "a row that breaks a rule keeps a missing value"
 
 
+def test_a_feature_that_has_another_kind_today_is_read_in_the_kind_that_the_model_knows(tmp_path):
+    """A shop by number: a category once, a number now, or the reverse."""
+    store = Store(tmp_path)
+    store.write("raw_events", day(1), orders(1, ["a", "b"], amount=["1", "2"], color=["7", "8"]))
+    numbers = {"numeric": ["amount", "color"], "categorical": []}
+
+    as_text = with_features_of(shop(), orders(1, ["a", "b"], color=[7.0, 8.0]), store, [day(1)])
+    as_number = with_features_of(
+        shop({"features": numbers, "evaluation": {"slices": []}}),
+        orders(1, ["a", "b"], color=["7", "8"]),
+        store,
+        [day(1)],
+    )
+
+    assert (as_text.color.to_list(), as_number.color.to_list()) == (["7", "8"], [7.0, 8.0])
+
+
+def test_a_recorded_product_that_is_none_any_more_is_named_with_its_rule(tmp_path):
+    recorded = shop().model_dump(mode="json")
+    recorded["features"]["numeric"] = ["day"]
+    Store(tmp_path).write_document("training_set", day(1), {"product": recorded})
+
+    with pytest.raises(ModelError, match=r"the product as of 2024-01-01 is none .* day: the loop has a column"):
+        recorded_recipe(Store(tmp_path), {"as_of": str(day(1))})
+
+
 def test_a_recipe_that_cannot_be_fed_does_not_answer(tmp_path):
     store = Store(tmp_path)
     store.write("raw_events", day(1), orders(1, ["a", "b"], amount=[None, None]))

@@ -264,11 +264,24 @@ BACK = entry(35, 1, trained=5, kind="rollback")
 def test_the_history_knows_what_serves_since_when_and_how_old_it_is(tmp_path, entries, since, trained, asked, decided):
     """A refusal leaves age and service as they are; a rollback brings the older training back, and its service begins anew."""
     store, product = Store(tmp_path), shop()
-    store.write("drift", day(40), pd.DataFrame({"feature": ["amount"], "importance": [1.0], "psi": [0.5]}))
+    store.write(
+        "drift", day(40), pd.DataFrame({"feature": ["amount"], "importance": [1.0], "psi": [0.5], "rows": [100]})
+    )
     made = history_of(AsOf(store, product, day(40)), entries, empty_performance())
     days = [None if number is None else day(number) for number in (since, trained, asked)]
     assert [made.champion_since, made.trained, made.asked_by_age] == days
     assert made.decisions == [day(number) for number in decided]
+
+
+@pytest.mark.parametrize(("rows", "drift"), [(99, None), (100, 0.5)])
+def test_drift_of_few_rows_is_no_evidence(tmp_path, rows, drift):
+    """Of forty rows that did not move, two in three times the index of ten bins is over a quarter."""
+    store, product = Store(tmp_path), shop({"retraining": {"triggers": [{"kind": "drift", "psi": 0.25}]}})
+    table = {"feature": ["amount"], "importance": [1.0], "psi": [0.5], "rows": [rows]}
+    store.write("drift", day(40), pd.DataFrame(table))
+    made = history_of(AsOf(store, product, day(40)), [], empty_performance())
+    assert made.drift == drift
+    assert [reading.fired for reading in decide(made, product).readings] == [drift is not None]
 
 
 def test_only_whole_days_of_a_champion_are_its_own():

@@ -93,6 +93,12 @@ def test_no_rows_are_answered_too(rows):
     assert climb(rows.iloc[:0], {}, predictor("raises", []), shop()).scores.tolist() == []
 
 
+def test_a_period_without_rows_is_no_failure_of_the_model_that_serves(rows):
+    """scikit-learn's models refuse a table of no rows; XGBoost's do not."""
+    scored = climb(rows.iloc[:0], SERVING, predictor("raises", [1, 2, 3]), shop())
+    assert (scored.served_by, scored.scores.shape, scored.failures) == ("champion", (0,), [])
+
+
 @pytest.mark.parametrize("how", ANSWERS)
 def test_a_model_gives_sound_scores_or_says_what_is_wrong(rows, how):
     scores, failure = try_model({"version": 3}, rows, predictor(how, []), shop())

@@ -150,6 +150,16 @@ def test_a_partition_of_an_older_schema_is_refused_and_not_filled_with_missing_v
     assert "has no column y: it was written under an older config" in str(older.value)
 
 
+@pytest.mark.parametrize("days", [(1, 3), (3, 1)])
+def test_a_batch_in_which_a_column_has_another_kind_is_refused_and_not_turned_into_it(store, days):
+    store.write("batch", day(3), ONE.assign(x="1"))
+    wanted = [day(number) for number in days]
+    with pytest.raises(PartitionCorrupt, match=r"has x in another kind than the days beside it: .* evergreen backfill"):
+        store.read_days("batch", wanted)
+    with pytest.raises(PartitionCorrupt, match="has x in another kind"):
+        list(store.scan("batch", wanted, ["x"]))
+
+
 def test_columns_that_every_partition_has_are_read_across_a_change_of_schema(store):
     store.write("batch", day(3), ONE.assign(y=1.0))
     assert store.read_days("batch", [day(1), day(3)], ["id"]).id.tolist() == ["a", "a"]

@@ -93,7 +93,10 @@ def test_an_infinite_number_is_bad_because_no_model_can_score_it(product):
 
 def test_a_row_without_a_due_time_is_bad_because_its_day_would_never_be_mature():
     product = shop(
-        {"label": {"matures_after": None, "matures_at": "due_at"}, "validation": {"quarantine_at_most": 0.5}}
+        {
+            "label": {"matures_after": None, "matures_at": "due_at", "matched_for": "8d"},
+            "validation": {"quarantine_at_most": 0.5},
+        }
     )
     orders = pd.DataFrame(
         {
@@ -107,6 +110,17 @@ def test_a_row_without_a_due_time_is_bad_because_its_day_would_never_be_mature()
     result = validate(orders, product, day(2))
     assert result.batch.order_id.tolist() == ["a", "c"]
     assert result.quarantine.reasons.tolist() == ["due_at: missing"]
+
+
+@pytest.mark.parametrize(("due", "accepted"), [("2024-01-05T23:59:59Z", 1), ("2024-01-06T00:00:00Z", 0)])
+def test_a_row_that_is_due_when_no_outcome_is_matched_to_it_any_more_is_bad(due, accepted):
+    """Of an order of the 2nd, outcomes are matched through the 5th."""
+    label = {"matures_after": None, "matures_at": "due_at", "matched_for": "3d"}
+    row = {"order_id": "a", "ordered_at": "2024-01-02T12:00:00Z", "due_at": due, "amount": 1.0, "color": "red"}
+    rows = pd.DataFrame([row, row | {"order_id": "b", "due_at": "2024-01-03T12:00:00Z"}])
+    result = validate(rows, shop({"label": label, "validation": {"quarantine_at_most": 0.5}}), day(2))
+    assert result.batch.order_id.tolist() == (["a", "b"] if accepted else ["b"])
+    assert accepted or "due_at: later than label.matched_for reaches" in result.quarantine.reasons[0]
 
 
 def test_of_two_rows_with_one_id_the_first_is_kept(product):
