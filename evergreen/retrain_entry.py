@@ -1,4 +1,8 @@
-"""A retrain's entry in the promotion ledger, from what the retrain wrote: its manifest, its models' records and the judge's report."""
+"""A retrain's entry in the promotion ledger, from what the retrain wrote: its manifest, its models' records and the judge's report.
+
+This is where a retrain is decided: the gates read the report on the candidate; where they promote it, and it ships refitted, they read
+the refit's file too, and the candidate becomes its twin. What follows from the outcome, who serves from when, is in the same entry.
+"""
 
 from datetime import UTC, date, datetime
 from typing import Any

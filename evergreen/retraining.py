@@ -177,7 +177,7 @@ def _drift(history: History, trigger: DriftTrigger, product: Product) -> Reading
     least = product.evaluation.slice_rows_at_least
     if history.drift is None:
         return Reading(
-            "drift", None, trigger.psi, False, f"not enough evidence (no champion, or under {least} rows of it)"
+            "drift", None, trigger.psi, False, f"not enough evidence (no champion to drift from, or under {least} rows)"
         )
     return Reading(
         "drift", history.drift, trigger.psi, history.drift > trigger.psi, "importance-weighted PSI of the inputs"

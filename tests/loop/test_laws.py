@@ -317,7 +317,7 @@ def test_missing_evidence_is_never_a_number(ten_days):
         "value": None,
         "threshold": 0.25,
         "fired": False,
-        "evidence": "not enough evidence (no champion to drift from)",
+        "evidence": "not enough evidence (no champion to drift from, or under 200 rows)",
     }
     judged = next(gate for gate in loop.decisions[0]["gates"] if gate["name"] == "slices")
     assert (judged["verdict"], judged["value"]) == ("not enough evidence", None)

@@ -114,6 +114,7 @@ ODD = [
     ("JSON", b'[{"a": 1}]', "is JSON, no table"),
     ("an Excel workbook", b"\xd0\xcf\x11\xe0rest", "is an Excel workbook: save the sheet as CSV or Parquet"),
     ("binary rubbish", bytes(range(256)), "is neither text nor Parquet"),
+    ("a time named as the loop's own", orders().rename(columns={"ordered_at": "day"}), "day: the loop has a column of that name itself"),
     ("no such file", None, "there is no such file; correct the path, or put the table there"),
 ]  # fmt: skip
 
@@ -148,6 +149,7 @@ GOES_ON = [
     ("a plan, and what it came to", orders().assign(sched_weight=orders().amount * 2, weight=np.arange(420) % 7), "what sched_weight was to be"),
     ("numbered rows, as R writes them", "\n".join(f"{row},{line}" if row else line for row, line in enumerate(orders().to_csv(index=False).splitlines())).encode(), "every row has another value"),
     ("a delimiter at each end", "\n".join(f"{line}," if row else line for row, line in enumerate(orders().to_csv(index=False).splitlines())).encode(), "every row has another value"),
+    ("a column named as the loop's own", orders().assign(day=np.arange(420) % 31), "the loop has a column day itself: give it another name"),
     ("a later time", orders().assign(shipped_at="2024-03-01"), "a time later than the event in 100% of rows"),
 ]  # fmt: skip
 
@@ -263,6 +265,7 @@ CONTRADICTIONS = [
         1,
         "the first decision would come on 2024-03-06, after the product's last day, 2024-01-21",
     ),
+    ({"evaluation": {"window": "1d"}}, 1, "wrong: one day judges, and a comparison needs two"),
     ({"evaluation": {"slices": ["color"]}}, 0, "no slice of color would have 200 rows in the window"),
     (
         {"source": {"path": "nowhere.csv"}},
