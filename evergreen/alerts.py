@@ -16,9 +16,9 @@ from evergreen.ladder import HEURISTIC, RUNGS, first_rung
 from evergreen.ledger import Entry
 from evergreen.periods import Periods
 from evergreen.promotion import PROMOTED, ROLLED_BACK, SENSOR, sentence
-from evergreen.stages import stages, waiting
 from evergreen.statistics import mean_interval
 from evergreen.tasks import task_of
+from evergreen.waits import waiting, waits_of
 
 Severity = Literal["critical", "warning"]
 JUDGED_DAYS = 14  # two whole weeks: every weekday counts alike
@@ -138,7 +138,7 @@ def _awaited(entries: list[Entry], product: Product) -> list[Condition]:
     if found is None or found[0] != "awaiting":
         return []
     _, record, decided = found
-    since = stages(entries)[-1].began_at or decided["as_of"]
+    since = waits_of(entries)[-1].began_at or decided["as_of"]
     what = f"version {record['version']}, decided as of {decided['as_of']}, waits for a person's yes or no; serving goes on as it is"
     to_do = (
         f"read its model card; then `evergreen approve {product.name} --by NAME --reason TEXT`, or `evergreen reject`"

@@ -8,8 +8,8 @@ from evergreen.errors import StageError
 from evergreen.ledger import Entry, Ledger
 from evergreen.promotion import PROMOTED, REFUSED
 from evergreen.rollback import Record, verify
-from evergreen.stages import ending, waiting
 from evergreen.storage import Store
+from evergreen.waits import ending, waiting
 
 
 @dataclass(frozen=True)

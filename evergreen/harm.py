@@ -47,7 +47,7 @@ def decide(card: pd.DataFrame, entries: list[Entry], product: Product) -> Rollba
     versions = champion["version"], previous["version"]
     policy, unit = product.rollback, product.time.block
     least, over = product.count(policy.at_least), product.count(policy.over)
-    excess = daily_excess(card, entries, Periods.of(product.time)).iloc[-over:]
+    excess = excess_over_previous(card, entries, Periods.of(product.time)).iloc[-over:]
     interval = mean_interval(excess.to_list(), policy.confidence, unit=unit) if len(excess) >= least else None
     if interval is None:
         needed = f"not enough evidence (n={len(excess)} {unit}s that both scored, {least} are needed)"
@@ -65,7 +65,7 @@ def decide(card: pd.DataFrame, entries: list[Entry], product: Product) -> Rollba
     )
 
 
-def daily_excess(card: pd.DataFrame, entries: list[Entry], periods: Periods) -> pd.Series:
+def excess_over_previous(card: pd.DataFrame, entries: list[Entry], periods: Periods) -> pd.Series:
     """The champion's log-loss over the previous version's, on the days on which these two were what they are now; by block."""
     today = _pair(serving_now(entries))
     answered = card[(card.scorer != "served") | (card.served_by == "champion")]

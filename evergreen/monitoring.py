@@ -119,7 +119,7 @@ def daily_measures(card: pd.DataFrame, measures: Sequence[str] = MEASURES) -> di
     return {name: days[name].unstack().dropna(axis="columns", how="all") for name in measures}
 
 
-def daily_excess(history: pd.DataFrame, periods: Periods) -> pd.Series:
+def excess_over_reference(history: pd.DataFrame, periods: Periods) -> pd.Series:
     """By how much each block's log-loss exceeded the serving champion's own at its promotion; days that another rung answered are left
     out."""
     days = history[(history.scorer == "served") & (history.slice == ALL_ROWS) & (history.served_by == "champion")]

@@ -13,9 +13,9 @@ from evergreen.errors import LedgerError
 from evergreen.ladder import AGAINST_PRIOR
 from evergreen.ledger import Entry
 from evergreen.promotion import decide, decision_id, effective_from, refuse_older_day, serving_after, serving_now
-from evergreen.stages import after_gates
 from evergreen.storage import Store
 from evergreen.tasks import task_of
+from evergreen.waits import after_gates
 
 
 def entry_of_retrain(

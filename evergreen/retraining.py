@@ -13,7 +13,7 @@ from evergreen.cadence import parse_period
 from evergreen.config import DriftTrigger, PerformanceTrigger, Product, StalenessTrigger
 from evergreen.drift import weighted_psi
 from evergreen.ledger import Entry
-from evergreen.monitoring import daily_excess
+from evergreen.monitoring import excess_over_reference
 from evergreen.periods import Periods
 from evergreen.promotion import asking_triggers, champion_since, decisions, serving_now
 from evergreen.statistics import independent_days, mean_interval, neighbour_correlation
@@ -27,10 +27,10 @@ class History:
     """What is known at the end of a day.
 
     `excess`: by day (block), the champion's log-loss over its reference at promotion, whichever version it was then
-    (`monitoring.daily_excess`). `champion_since`: the first period that the present champion serves, None without one. `drift`: the
-    importance-weighted PSI, None without a champion or enough rows. `trained`: the as-of day on which the champion was trained, or
-    where there is none the newest baseline; None before the first decision. `asked_by_age`: as of when staleness last asked for a
-    decision, None if it never did. `decisions`: as-of days of earlier retrain decisions, in order.
+    (`monitoring.excess_over_reference`). `champion_since`: the first period that the present champion serves, None without one.
+    `drift`: the importance-weighted PSI, None without a champion or enough rows. `trained`: the as-of day on which the champion was
+    trained, or where there is none the newest baseline; None before the first decision. `asked_by_age`: as of when staleness last asked
+    for a decision, None if it never did. `decisions`: as-of days of earlier retrain decisions, in order.
     """
 
     day: date
@@ -91,7 +91,7 @@ def history_of(view: AsOf, entries: list[Entry], card: pd.DataFrame) -> History:
     decided = {parse_period(entry["as_of"]): asking_triggers(entry) for entry in decisions(entries)}
     return History(
         day=view.day,
-        excess=daily_excess(card, view.periods),
+        excess=excess_over_reference(card, view.periods),
         champion_since=champion_since(entries),
         drift=_drift_felt(view),
         trained=parse_period(model["as_of"]) if model else None,

@@ -17,10 +17,10 @@ from evergreen.labeling import due_columns
 from evergreen.ledger import Entry, Ledger
 from evergreen.promotion import REFUSED, serving_as_of
 from evergreen.scoring import Answer
-from evergreen.stages import after_shadow, ending, stages, waiting
 from evergreen.statistics import mean_interval
 from evergreen.storage import Store
 from evergreen.tasks import task_of
+from evergreen.waits import after_shadow, ending, waiting, waits_of
 
 TABLE = "shadow_scores"
 
@@ -62,7 +62,7 @@ def trial(view: AsOf, entries: list[Entry]) -> Trial | None:
     if shadow is None:
         return None
     scored = set(view.store.days(TABLE))
-    began = stages(entries)[-1]
+    began = waits_of(entries)[-1]
     days = [day for day in view.days(began.first) if day in scored]
     champion = entries[-1]["serving"]["champion"]["version"]
     asked = [_asked(view, day, shadow["version"], champion) for day in days]

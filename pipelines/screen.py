@@ -18,9 +18,9 @@ from evergreen.incidents import last_sent, open_incidents, shown
 from evergreen.ladder import HEURISTIC, unfit_baseline
 from evergreen.monitoring import SCORER_NAMES
 from evergreen.promotion import ROLLED_BACK, decisions, sentence, serving_as_of
-from evergreen.stages import Stage, Waiting, stages, waiting
 from evergreen.summary import Summary, summarize_life
 from evergreen.tasks import task_of
+from evergreen.waits import Wait, Waiting, waiting, waits_of
 from pipelines.resources import Home
 
 console = Console(highlight=False)
@@ -135,7 +135,7 @@ def print_status(product: Product, home: Home) -> None:
             f"{newest['as_of']} ({newest['requested_by']}): {newest['decision']}. {deciding['sentence']}",
         )
     if found := waiting(entries):
-        table.add_row("waits", escape(_waiting(product, found, stages(entries)[-1])))
+        table.add_row("waits", escape(_waiting(product, found, waits_of(entries)[-1])))
     table.add_row(
         "pending labels",
         f"{int((pending.mature - pending.labelled).sum())} of the last {matched.days} days' mature rows",
@@ -175,12 +175,12 @@ def _serving(product: Product, entry: dict[str, Any] | None) -> str:
     return f"champion v{champion['version']}, trained through {champion['trained_through']}, decided as of {champion['as_of']}"
 
 
-def _waiting(product: Product, found: Waiting, stage: Stage) -> str:
+def _waiting(product: Product, found: Waiting, wait: Wait) -> str:
     role, record, decided = found
     who = f"version {record['version']}, decided as of {decided['as_of']}"
     if role == "shadow":
-        return f"{who}, in shadow since {stage.first}, for {product.shadow.days} whole mature {product.time.block}s"
-    return f"{who}, for a yes or no since {stage.first}: evergreen approve {product.name} --by NAME --reason TEXT, or reject"
+        return f"{who}, in shadow since {wait.first}, for {product.shadow.days} whole mature {product.time.block}s"
+    return f"{who}, for a yes or no since {wait.first}: evergreen approve {product.name} --by NAME --reason TEXT, or reject"
 
 
 def print_explanation(found: Explanation, product: Product) -> None:

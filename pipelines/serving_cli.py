@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from evergreen.config import Product
     from evergreen.ledger import Entry
-    from evergreen.stages import Stage
     from evergreen.storage import Store
     from evergreen.timeline import Reign
+    from evergreen.waits import Wait
 
 serving_app = typer.Typer()
 ProductName = Annotated[
@@ -90,19 +90,19 @@ def timeline(
     as_json: Annotated[bool, typer.Option("--json", help="for a program to read")] = False,
 ) -> None:
     """Which version served from when to when, by what evidence, moved by whom; the ledger's chain of digests is checked."""
-    from evergreen.stages import stages
     from evergreen.timeline import timeline as served
+    from evergreen.waits import waits_of
 
     found, store = _opened(product)
     entries = store.ledger("promotions").entries()
-    reigns, waits = served(entries, store, found.time.start), stages(entries)
+    reigns, waits = served(entries, store, found.time.start), waits_of(entries)
     if as_json:
         print(
             json.dumps(
                 {
                     "entries": len(entries),
                     "reigns": [reign.as_dict() for reign in reigns],
-                    "stages": [stage.as_dict() for stage in waits],
+                    "stages": [wait.as_dict() for wait in waits],
                 },
                 default=str,
                 indent=1,
@@ -110,8 +110,8 @@ def timeline(
         )
         return
     _print_reigns(reigns, found.time.word)
-    for stage in waits:
-        print(_waited(stage))
+    for wait in waits:
+        print(_waited(wait))
     head = f", the newest is {entries[-1]['digest']}" if entries else ""
     print(
         f"Checked: each of {len(entries)} ledger entries carries the digest of the one before{head}; "
@@ -131,12 +131,12 @@ def _print_reigns(reigns: "list[Reign]", word: str) -> None:
         print(f"    {reign.evidence}")
 
 
-def _waited(stage: "Stage") -> str:
-    what = f"{stage.stage} of v{stage.version}, decided in {stage.decision}"
-    if stage.last is None:
-        return f"{stage.first} on             {what}: it lasts"
-    span = f"to {stage.last}" if stage.days else "             "
-    return f"{stage.first} {span}  {what}: {stage.ended} after {stage.days} day{'' if stage.days == 1 else 's'}"
+def _waited(wait: "Wait") -> str:
+    what = f"{wait.stage} of v{wait.version}, decided in {wait.decision}"
+    if wait.last is None:
+        return f"{wait.first} on             {what}: it lasts"
+    span = f"to {wait.last}" if wait.days else "             "
+    return f"{wait.first} {span}  {what}: {wait.ended} after {wait.days} day{'' if wait.days == 1 else 's'}"
 
 
 def _opened(name: str) -> "tuple[Product, Store]":

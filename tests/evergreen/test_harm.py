@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from evergreen.harm import daily_excess, decide
+from evergreen.harm import decide, excess_over_previous
 from evergreen.periods import Periods
 from tests.evergreen.builders import day, shop
 
@@ -77,7 +77,7 @@ def test_without_a_version_before_there_is_nothing_to_compare(serving):
     ids=["since the promotion", "days of another pair between do not count", "days that the champion did not answer"],
 )
 def test_only_days_of_these_two_count(served_by, entries, days):
-    excess = daily_excess(card(WORSE, SAME, served_by), entries, Periods.of(SHOP.time))
+    excess = excess_over_previous(card(WORSE, SAME, served_by), entries, Periods.of(SHOP.time))
     assert [time.date() for time in excess.index] == [day(number) for number in days]
 
 

@@ -9,9 +9,9 @@ from evergreen.monitoring import (
     MEASURES,
     LiveRows,
     coverage_line,
-    daily_excess,
     daily_measures,
     empty_performance,
+    excess_over_reference,
     live_rows,
     performance,
 )
@@ -97,7 +97,9 @@ def test_a_day_that_several_answered_is_none_of_theirs(versions, rungs, referenc
     served = whole(performance(given, references, shop()))
     assert served.served_by.tolist() == [served_by]
     assert served.reference.tolist() == pytest.approx([np.nan if reference is None else reference], nan_ok=True)
-    assert daily_excess(served.reset_index(), DAYS).index.tolist() == ([ONE] if served_by == "champion" else [])
+    assert excess_over_reference(served.reset_index(), DAYS).index.tolist() == (
+        [ONE] if served_by == "champion" else []
+    )
 
 
 def test_a_yardstick_that_could_not_score_is_left_out_and_not_made_up():
@@ -137,7 +139,7 @@ def test_the_daily_excess_is_the_loss_over_its_value_at_promotion():
         {"day": day(7), "slice": "color=red"},
         {"day": day(8), "scorer": "baseline"},
     ]
-    excess = daily_excess(pd.DataFrame([line | change for change in changes]), DAYS)
+    excess = excess_over_reference(pd.DataFrame([line | change for change in changes]), DAYS)
     assert excess.index.tolist() == [day(1), day(2), day(3)]
     assert excess.tolist() == pytest.approx([0.1, -0.1, 0.3])
 
@@ -150,7 +152,7 @@ def test_daily_measures_have_a_column_for_each_scorer_that_was_measured():
 
 
 def test_no_history_has_no_excess():
-    assert daily_excess(empty_performance(), DAYS).empty
+    assert excess_over_reference(empty_performance(), DAYS).empty
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from evergreen.as_of import AsOf
 from evergreen.promotion import AWAITING, IN_SHADOW, PROMOTED, REFUSED, in_effect, sentence, serving_after
 from evergreen.scoring import Scored, predictions
 from evergreen.shadow import TABLE, Trial, decide, end, judge, scores_table, trial
-from evergreen.stages import stages
 from evergreen.storage import Store
+from evergreen.waits import waits_of
 from tests.evergreen.builders import day, live_days, shop
 
 AT = "2024-02-01T00:00:00+00:00"
@@ -122,7 +122,7 @@ def test_the_end_is_recorded_once_from_the_first_day_not_yet_scored(store):
         "Promoted: version 4 replaces version 2; after 1 whole mature day in shadow, harm: Not enough evidence: 1 whole mature day "
         "that both scored, 2 are needed; asked for by the schedule."
     )
-    [stage] = stages(store.ledger("promotions").entries())
+    [stage] = waits_of(store.ledger("promotions").entries())
     assert (stage.stage, stage.first, stage.last, stage.days, stage.ended) == (
         "shadow", day(4), day(6), 3, "promoted",
     )  # fmt: skip
@@ -130,7 +130,7 @@ def test_the_end_is_recorded_once_from_the_first_day_not_yet_scored(store):
 
 def test_shadow_then_approval_are_two_stages(store):
     assert finish(store, AWAITING, ASKING)["serving"]["awaiting"] == SHADOW
-    shadow, approval = stages(store.ledger("promotions").entries())
+    shadow, approval = waits_of(store.ledger("promotions").entries())
     assert (shadow.ended, approval.stage, approval.decision, approval.first, approval.last) == (
         "awaiting approval", "approval", "shop/3", day(7), None,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""From the gates to the champion: what becomes of a candidate that passes, how a wait ends, and how long each stage took.
+"""From the gates to the champion: what becomes of a candidate that passes, how a wait ends, and how long each took.
 
 One candidate waits at a time. One in shadow is left to its days, and a newer one that passes the gates meanwhile is recorded as
 superseded: if the newer took its place, a shadow longer than the time between two retrains would never end. One that awaits a person
@@ -33,7 +33,7 @@ NAMES = {"shadow": "shadow", "awaiting": "approval"}
 
 
 @dataclass(frozen=True)
-class Stage:
+class Wait:
     """A candidate's wait: `shadow` or `approval`, from the first day on which it could have served to the last.
 
     `last` and `ended` (what became of it) are None while it lasts; `last` is the day before `first` where it ended before a day
@@ -116,17 +116,17 @@ def _last(entries: list[Entry]) -> str:
     return f"version {ends[-1]['candidate']['version']} was {ends[-1]['decision']} ({ends[-1]['requested_by']})"
 
 
-def stages(entries: list[Entry]) -> list[Stage]:
+def waits_of(entries: list[Entry]) -> list[Wait]:
     """Every wait, in the order in which they began."""
-    found: list[Stage] = []
+    found: list[Wait] = []
     began: Entry | None = None
     for entry in entries:
         if began is not None and _who(entry) != _who(began):
-            found.append(_stage(began, entry))
+            found.append(_wait(began, entry))
             began = None
         if began is None and _who(entry):
             began = entry
-    return [*found, _stage(began, None)] if began else found
+    return [*found, _wait(began, None)] if began else found
 
 
 def _who(entry: Entry) -> tuple[str, int] | None:
@@ -135,11 +135,11 @@ def _who(entry: Entry) -> tuple[str, int] | None:
     return next(((role, serving[role]["version"]) for role in WAITING.values() if serving.get(role)), None)
 
 
-def _stage(began: Entry, end: Entry | None) -> Stage:
+def _wait(began: Entry, end: Entry | None) -> Wait:
     who = _who(began)
-    assert who is not None, "a stage begins with an entry after which somebody waits"
+    assert who is not None, "a wait begins with an entry after which somebody waits"
     role, version = who
-    return Stage(
+    return Wait(
         version,
         NAMES[role],
         str(began.get("decided", began["key"])),

@@ -5,7 +5,7 @@ from evergreen.digests import digest_file
 from evergreen.errors import StageError
 from evergreen.promotion import AWAITING, IN_SHADOW, PROMOTED, SUPERSEDED, sentence, serving_after
 from evergreen.rollback import state_after
-from evergreen.stages import after_gates, stages, waiting
+from evergreen.waits import after_gates, waiting, waits_of
 from tests.evergreen.builders import day, scored_days, shop
 
 AT = "2024-02-01T00:00:00+00:00"
@@ -140,7 +140,7 @@ def test_a_newer_candidate_takes_the_place_of_one_that_awaits_and_a_refused_one_
 
 
 def waits(store):
-    return stages(store.ledger("promotions").entries())
+    return waits_of(store.ledger("promotions").entries())
 
 
 def test_a_rollback_ends_the_wait_since_the_champion_it_was_judged_against_is_gone(store):
