@@ -40,8 +40,6 @@ def main() -> None:
     if find_browser() is None:
         raise EvergreenError("no Chromium on PATH: install chromium, chromium-browser or google-chrome")
     day = sys.argv[1] if len(sys.argv) > 1 else pages[-1].stem
-    decided = sorted(path.stem.removeprefix("day=") for path in (root / "evaluation_report").glob("day=*.json"))
-    decided = [known for known in decided if known <= day]
     FOLDER.mkdir(exist_ok=True)
     newest = _newest_decision(root, day)
     with opened_page() as page:

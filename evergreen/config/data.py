@@ -122,7 +122,8 @@ class Label(Section):
     )
     matched_for: WholeDays = Field(
         timedelta(days=8),
-        description="how long after the event's period an outcome is still matched to it; one that comes before its event waits as long",
+        description="how long after the event's period an outcome is still matched to it, and a row may be due at most; one that comes "
+        "before its event waits as long",
     )
     coverage_at_least: Share = Field(
         0.95, description="share of mature rows with a label under which a day is not judged"
