@@ -86,9 +86,9 @@ class Product(Section):
     @model_validator(mode="after")
     def columns_are_told_from_the_loops_own(self) -> "Product":
         """The three that are what the loop calls by their name may be called so."""
-        own = {(self.id, "id"), (self.time.event, "event_time"), (self.label.matures_at, "matures_at")}
-        called = {name for name, loops in own if name == loops}
-        columns = {self.id, self.time.event, *self.features.names, *self.validation.columns} - called
+        alike = {"id": self.id, "event_time": self.time.event, "matures_at": self.label.matures_at or ""}
+        columns = {*alike.values(), *self.time.known_at, *self.features.names, *self.validation.columns}
+        columns -= {name for name, column in alike.items() if name == column}
         if taken := sorted(filter(is_reserved, columns)):
             raise ValueError(
                 f"{', '.join(taken)}: the loop has a column of that name itself, and would take one for the other: give it another "

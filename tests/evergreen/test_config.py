@@ -49,6 +49,8 @@ def test_values_never_change_after_load():
         ),
         ({"features": {"numeric": ["score__red"]}}, "score__red: the loop has a column of that name itself"),
         ({"validation": {"columns": {"action": {"required": True}}}}, "action: the loop has a column of that name"),
+        ({"label": {"matures_after": None, "matures_at": "day"}}, "day: the loop has a column of that name itself"),
+        ({"time": {"known_at": ["version"]}}, "version: the loop has a column of that name itself"),
         ({"time": {"event": "day"}}, "day: the loop has a column of that name itself"),
         ({"gates": {"change": {"days": "1d"}}}, "gates.change.days: a comparison needs at least 2 days"),
         (
