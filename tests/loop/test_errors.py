@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from evergreen.errors import LedgerError
 from evergreen.product_files import overlay
 from pipelines import places
 from tests.loop.life import SHORT, Loop, copied, evergreen, first_days, make_loop, tick
@@ -105,6 +106,15 @@ def test_a_lost_partition_names_itself_and_the_way_out(three_days, damage, messa
     assert message in text
     assert "day=2013-01-01" in text
     assert "again" in text
+
+
+def test_a_ledger_that_a_schedule_cannot_read_is_named_without_a_trace(three_days):
+    ledger = three_days.store.root / "ledgers" / "evaluation_sets.jsonl"
+    ledger.parent.mkdir(exist_ok=True)
+    ledger.write_text('{"number": 1}\n')
+
+    with pytest.raises(LedgerError, match=r"evaluation_sets\.jsonl"):
+        three_days.live("2013-01-07")
 
 
 def test_a_retrain_before_there_is_evidence_says_how_much_is_missing(three_days):

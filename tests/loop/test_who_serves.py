@@ -14,6 +14,7 @@ import pytest
 
 from evergreen import models
 from evergreen.alerts import Look, look_at_ledger
+from evergreen.cadence import parse_period
 from evergreen.errors import ModelError
 from evergreen.incidents import open_incidents
 from evergreen.ledger import Ledger
@@ -389,6 +390,21 @@ def steps_of_a_retrain() -> dict[str, tuple[Any, str, Any]]:
         "card told": (MlflowClient, "set_registered_model_alias", lambda arguments, named: arguments[2] != "candidate"),
         "aliases moved": (registry, "write_bytes", lambda arguments, named: arguments[1].name == "aliases.json"),
     }
+
+
+def test_an_undecided_day_is_judged_by_the_baseline_that_the_file_declares_now(ten_days):
+    """The baseline is no part of the recipe: run again with another one, the day has a version of it, and only one."""
+    ten_days.run_again("daily", NEXT)
+    ten_days.run_again("retrain", NEXT, only="training_set")
+
+    def baseline(loop):
+        assert loop.run_again("retrain", NEXT, only="baseline_model").success
+        return loop.store.read_document("baseline_model", parse_period(NEXT))["version"]
+
+    before = baseline(ten_days)
+    assert baseline(ten_days) == before
+    edited = ten_days.changed({"training": {"baseline": {"kind": "logistic", "C": 0.01}}})
+    assert baseline(edited) == baseline(edited) == before + 1
 
 
 def test_a_retrain_killed_at_every_step_one_after_another_decides_once_and_registers_once(ten_days, monkeypatch):
