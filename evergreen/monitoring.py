@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evergreen import wide
-from evergreen.as_of import AsOf, added_up
+from evergreen.as_of import AsOf, added_up, share_labelled
 from evergreen.config import Product
 from evergreen.evaluation import ALL_ROWS, by_block, pooled, score_card
 from evergreen.labeling import due_columns
@@ -134,5 +134,5 @@ def coverage_line(coverage: pd.DataFrame) -> dict[str, int | float | None]:
         "mature": mature,
         "labelled": labelled,
         "pending": mature - labelled,
-        "coverage": labelled / mature if mature else None,
+        "coverage": share_labelled(coverage),
     }
